@@ -1,0 +1,66 @@
+"""Everything that decides a training run, and what a run was."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from headstart.errors import PlanError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides a run; equal plans on equal data give equal weights on one machine.
+
+    Attributes:
+        depth: number of blocks that learn, counted from the head.
+        epochs: passes over the data, at least 0.
+        lr: learning rate of the head, above 0.
+        lr_decay: factor per block below the head, in (0, 1]; 1 is the same everywhere.
+        batch: examples per step, at least 1.
+        weight_decay: decoupled (AdamW), at least 0.
+        seed: of every random draw of the run.
+
+    Raises:
+        PlanError: a number outside its range.
+    """
+
+    depth: int
+    epochs: int = 10
+    lr: float = 1e-3
+    lr_decay: float = 1.0
+    batch: int = 32
+    weight_decay: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive = "a finite number above 0"
+        rules = {
+            "epochs": (self.epochs >= 0, "a whole number from 0 up", "10"),
+            "lr": (math.isfinite(self.lr) and self.lr > 0, positive, "1e-3"),
+            "lr_decay": (0 < self.lr_decay <= 1, "a number above 0 and at most 1", "1.0"),
+            "batch": (self.batch >= 1, "a whole number from 1 up", "32"),
+            "weight_decay": (math.isfinite(self.weight_decay) and self.weight_decay >= 0, "0 or above", "0"),
+        }
+        for name, (holds, allowed, start) in rules.items():
+            if not holds:
+                raise PlanError(f"{name}={getattr(self, name)} must be {allowed}; start from {start}.")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a fit did: the numbers that a report needs, without the weights.
+
+    Attributes:
+        plan: what was asked for.
+        losses: mean task loss of each epoch, penalties left out.
+        learned: parameters that could move.
+        held: parameters that could not.
+        stored: whether the held blocks' outputs came from a store.
+    """
+
+    plan: Plan
+    losses: tuple[float, ...]
+    learned: int
+    held: int
+    stored: bool

@@ -1,0 +1,35 @@
+"""Every error that this package raises on purpose.
+
+    HeadstartError
+    ├── DepthError   (ValueError)   a depth or a cut that the stack does not have
+    ├── PlanError    (ValueError)   a plan with a number outside its range
+    ├── DataError    (ValueError)   examples that cannot be used as they are
+    ├── StoreError   (RuntimeError) stored activations that cannot be made or read
+    └── SharedError  (ValueError)   a parameter that belongs to blocks on both sides of a cut
+
+The type tells a program what happened; the text tells a person what was seen, what is allowed and what to do.
+"""
+
+
+class HeadstartError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class DepthError(HeadstartError, ValueError):
+    """A depth or a cut that the stack does not have."""
+
+
+class PlanError(HeadstartError, ValueError):
+    """A plan with a number outside its range."""
+
+
+class DataError(HeadstartError, ValueError):
+    """Examples that cannot be used as they are."""
+
+
+class StoreError(HeadstartError, RuntimeError):
+    """Stored activations that cannot be made or read."""
+
+
+class SharedError(HeadstartError, ValueError):
+    """A parameter that belongs to blocks on both sides of a cut."""
