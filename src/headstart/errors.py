@@ -5,7 +5,8 @@
     ├── PlanError    (ValueError)   a plan with a number outside its range
     ├── DataError    (ValueError)   examples that cannot be used as they are
     ├── StoreError   (RuntimeError) stored activations that cannot be made or read
-    └── SharedError  (ValueError)   a parameter that belongs to blocks on both sides of a cut
+    ├── SharedError  (ValueError)   a parameter that belongs to blocks on both sides of a cut
+    └── SourceError  (ValueError)   a pretrained network that is unknown, cannot be fetched or is not what it was
 
 The type tells a program what happened; the text tells a person what was seen, what is allowed and what to do.
 """
@@ -33,3 +34,7 @@ class StoreError(HeadstartError, RuntimeError):
 
 class SharedError(HeadstartError, ValueError):
     """A parameter that belongs to blocks on both sides of a cut."""
+
+
+class SourceError(HeadstartError, ValueError):
+    """A pretrained network that is unknown, cannot be fetched or is not what its card says."""
