@@ -1,0 +1,185 @@
+"""Any transformers encoder as a Stack, without rewriting its forward.
+
+Stop and substitute: to run blocks [0, k) the network's own forward runs until layer k is entered, and what enters
+is kept; to run blocks [k, n) the same forward runs on `inputs_embeds`, with the embeddings and earlier layers
+passing their input through. Masks, rotary tables and relative biases are made by the network itself, never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PretrainedConfig
+
+from headstart.core.stack import Stack, State, on_h
+from headstart.errors import SourceError
+
+TOLERANCE = 1e-5
+
+
+class Encoder(Stack):
+    """embed, layer1..n, pool (mean over the mask), head, over a network that stays as it is.
+
+    The input state has `ids` (b, t) int64 and `mask` (b, t); between blocks `h` (b, t, d) and `mask` cross; after the
+    pool `h` is (b, d). Parameters outside the layers (embeddings, relative positions shared by all layers) belong
+    to `embed`; a final norm rides with the last layer.
+
+    Args:
+        network: a transformers encoder with one list of layers that do not share weights.
+        outputs: width of the new head.
+
+    Raises:
+        SourceError: no single list of layers, or a cut at which split and unsplit outputs differ.
+    """
+
+    def __init__(self, network: nn.Module, outputs: int) -> None:
+        layers = _layers(network)
+        width = _config(network).hidden_size
+        after = _modules_after(network)
+        entry = [module for name, module in network.named_children() if name.startswith("embeddings")]
+        taken = {id(p) for module in (*entry, *layers, *after) for p in module.parameters()}
+        shared = [module for module in network.modules() if _owns_untaken(module, taken)]
+        blocks: dict[str, nn.Module] = {"embed": nn.ModuleList([*entry, *shared])}
+        for index, layer in enumerate(layers, 1):
+            blocks[f"layer{index}"] = nn.ModuleList([layer, *(after if index == len(layers) else [])])
+        super().__init__({**blocks, "pool": _MeanPool(), "head": on_h(nn.Linear(width, outputs))})
+        self._network = (network,)  # in a tuple: its parameters are registered once, through the blocks
+        self._layers = tuple(layers)
+        self._entry = tuple(entry)
+        self._arity = 0  # what a layer returns: 0 a tensor, n a tuple of n
+        self._prove()
+
+    def forward(self, state: State, start: int = 0, stop: int | None = None) -> State:
+        """Run blocks [start, stop)."""
+        last = len(self._layers) + 1
+        end = len(self) if stop is None else stop
+        if start < min(end, last):
+            state = self._through(state, start, min(end, last))
+        return super().forward(state, max(start, last), max(end, last))
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Set training mode of the learning blocks; held blocks stay in evaluation mode."""
+        # what lies between the blocks (a dropout beside the layers) wakes only when the whole network learns
+        self._network[0].train(mode and self.depth == len(self))
+        super().train(mode)
+        return self
+
+    def _through(self, state: State, start: int, stop: int) -> State:
+        """Blocks [start, stop) of the network; start < stop <= n + 1."""
+        network, mask = self._network[0], state["mask"]
+        given = {"input_ids": state["ids"]} if start == 0 else {"inputs_embeds": state["h"]}
+        passing = ((), ()) if start == 0 else (self._entry, self._layers[: start - 1])
+        with _passing(passing[0], 0), _passing(passing[1], self._arity):
+            if stop == len(self._layers) + 1:
+                return {"h": network(attention_mask=mask.long(), **given)[0], "mask": mask}
+            return {"h": _entering(self._layers[stop - 1], network, mask, given), "mask": mask}
+
+    def _note_arity(self, _: nn.Module, args: tuple[Any, ...], out: object) -> None:
+        self._arity = len(out) if isinstance(out, tuple) else 0
+
+    def _prove(self) -> None:
+        """Run every cut once and compare with the network itself: a hidden second path shows here."""
+        network = self._network[0]
+        training = self.training
+        self.eval()
+        vocabulary = _config(network).vocab_size
+        ids = torch.randint(min(5, vocabulary - 1), vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
+        mask = torch.ones(2, 7, dtype=torch.bool)
+        mask[1, 5:] = False
+        with torch.no_grad():
+            hook = self._layers[0].register_forward_hook(self._note_arity)
+            want = network(input_ids=ids, attention_mask=mask.long())[0][mask]
+            hook.remove()
+            for cut in range(len(self._layers) + 2):
+                state = self({"ids": ids, "mask": mask}, stop=cut)
+                got = self(state, start=cut, stop=len(self._layers) + 1)["h"][mask]
+                if not torch.allclose(got, want, atol=TOLERANCE):
+                    raise SourceError(
+                        f"{type(network).__name__} cut before block {cut} differs by {(got - want).abs().max():.1e} "
+                        f"from the uncut network, more than {TOLERANCE}; use another network, or depth 1 only."
+                    )
+        self.train(training)
+
+
+class _MeanPool(nn.Module):
+    """(b, t, d) with a mask (b, t) -> (b, d): mean over the unmasked positions."""
+
+    def forward(self, state: State) -> State:
+        weight = state["mask"].unsqueeze(-1).to(state["h"].dtype)
+        return {"h": (state["h"] * weight).sum(1) / weight.sum(1).clamp_min(1)}
+
+
+class _Stopped(Exception):
+    def __init__(self, h: Tensor) -> None:
+        self.h = h
+
+
+def _config(network: nn.Module) -> PretrainedConfig:
+    config = network.config
+    assert isinstance(config, PretrainedConfig)  # of every transformers network
+    return config
+
+
+def _layers(network: nn.Module) -> Sequence[nn.Module]:
+    lists = [
+        m for m in network.modules() if isinstance(m, nn.ModuleList) and len(m) == _config(network).num_hidden_layers
+    ]
+    if len(lists) != 1:
+        raise SourceError(
+            f"{type(network).__name__} has {len(lists)} lists of layers that could be cut, where 1 is needed "
+            "(an ALBERT shares one layer and has none); use another encoder."
+        )
+    return list(lists[0])
+
+
+def _modules_after(network: nn.Module) -> list[nn.Module]:
+    """A final norm beside the layers, where the architecture has one."""
+    return [m for name, m in network.named_children() if name in ("final_norm", "norm")]
+
+
+def _owns_untaken(module: nn.Module, taken: set[int]) -> bool:
+    """Whether a leaf module has parameters of its own that no other block took: relative positions, a pooler."""
+    own = list(module.parameters(recurse=False))
+    return bool(own) and not any(True for _ in module.children()) and all(id(p) not in taken for p in own)
+
+
+def _entering(layer: nn.Module, network: nn.Module, mask: Tensor, given: dict[str, Tensor]) -> Tensor:
+    """The hidden states that enter a layer."""
+
+    def stop(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        raise _Stopped(_first_states(args, named))
+
+    hook = layer.register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        network(attention_mask=mask.long(), **given)
+    except _Stopped as stopped:
+        return stopped.h
+    finally:
+        hook.remove()
+    raise SourceError(f"{type(network).__name__} never entered {type(layer).__name__}; it cannot be cut there.")
+
+
+@contextmanager
+def _passing(modules: Sequence[nn.Module], arity: int) -> Iterator[None]:
+    """These modules return the hidden states that they are given, in a tuple of `arity` where layers do so."""
+
+    def forward(*args: Any, **named: Any) -> Any:
+        h = _first_states(args, named)
+        return (h, *(None,) * (arity - 1)) if arity else h
+
+    for module in modules:
+        module.forward = forward
+    try:
+        yield
+    finally:
+        for module in modules:
+            del module.forward  # the class's own forward shows again
+
+
+def _first_states(args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+    candidates = [*args, named.get("hidden_states"), named.get("inputs_embeds")]
+    return next(c for c in candidates if isinstance(c, Tensor) and c.ndim == 3 and c.is_floating_point())
