@@ -14,6 +14,7 @@ from torch import Tensor
 
 from headstart.core.examples import Examples
 from headstart.core.plan import Plan, Run
+from headstart.core.ragged import padded, trimmed
 from headstart.core.stack import Stack, State
 from headstart.core.store import Address, Store, Table
 from headstart.core.task import Task
@@ -117,7 +118,7 @@ def fill(store: Store, stack: Stack, data: Examples, cut: int, *, chunk: int = 2
         for start in range(0, len(missing), chunk):
             rows = missing[start : start + chunk]
             state = _held(stack, data, None, cut, rows)
-            table.write([data.keys[row] for row in rows], {name: t.numpy() for name, t in state.items()})
+            table.write([data.keys[row] for row in rows], trimmed(state))
     return table
 
 
@@ -147,9 +148,10 @@ def _evaluating(stack: Stack) -> Iterator[None]:
 def _held(stack: Stack, data: Examples, table: Table | None, cut: int, rows: NDArray[np.int64]) -> State:
     """What enters block `cut` for these rows: read from the table, or computed without gradients."""
     if table is not None:
-        stored = table.read([data.keys[row] for row in rows])
-        return {name: torch.from_numpy(np.stack(values)) for name, values in stored.items()}
-    state = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in data.read(rows).items()}
+        return padded(table.read([data.keys[row] for row in rows]))
+    # trimmed to the batch's longest row, as stored rows are: dropout draws one number per position
+    read = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in data.read(rows).items()}
+    state = padded(trimmed(read))
     with torch.no_grad():
         return stack(state, stop=cut)
 
