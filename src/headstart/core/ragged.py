@@ -32,7 +32,7 @@ def trimmed(state: State) -> dict[str, NDArray | list[NDArray]]:
     return {name: [row[:length] for row, length in zip(array, lengths, strict=True)] for name, array in arrays.items()}
 
 
-def padded(rows: Mapping[str, Sequence[NDArray]]) -> State:
+def padded(rows: Mapping[str, Sequence[NDArray] | NDArray]) -> State:
     """A batch out of rows of their own lengths: zeros on the right, the mask false there."""
     if "mask" not in rows:
         return {name: torch.from_numpy(np.stack(values)) for name, values in rows.items()}
