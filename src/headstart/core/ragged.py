@@ -35,7 +35,7 @@ def trimmed(state: State) -> dict[str, NDArray | list[NDArray]]:
 def padded(rows: Mapping[str, Sequence[NDArray] | NDArray]) -> State:
     """A batch out of rows of their own lengths: zeros on the right, the mask false there."""
     if "mask" not in rows:
-        return {name: torch.from_numpy(np.stack(values)) for name, values in rows.items()}
+        return {name: torch.from_numpy(np.stack(list(values))) for name, values in rows.items()}
     longest = max(len(row) for row in rows["mask"])
     state: State = {}
     for name, values in rows.items():
