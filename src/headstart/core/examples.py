@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from headstart.errors import DataError
 
 Arrays = dict[str, NDArray]
+Read = Callable[[NDArray[np.int64]], Arrays]
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,19 @@ class Examples:
         read: rows (positions, int64) -> named batch-first arrays for those rows, in that order.
         y: (n, ...) targets, or None where there are none.
         random_view: True when `read` draws a new view at each call; such examples are never stored.
+        views: further fixed views of the same examples, each like `read`; training draws one of all views per row.
+        lengths: (n,) of ragged examples; training then batches like lengths together.
 
     Raises:
         DataError: there are as many targets as examples only if the lengths agree.
     """
 
     keys: tuple[str, ...]
-    read: Callable[[NDArray[np.int64]], Arrays]
+    read: Read
     y: NDArray | None = None
     random_view: bool = False
+    views: tuple[Read, ...] = ()
+    lengths: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.y is not None and len(self.y) != len(self.keys):
@@ -57,10 +62,16 @@ class Examples:
         chosen = np.asarray(rows, dtype=np.int64)
         return Examples(
             tuple(self.keys[row] for row in chosen),
-            lambda inner: self.read(chosen[inner]),
+            _of(self.read, chosen),
             None if self.y is None else self.y[chosen],
             self.random_view,
+            tuple(_of(view, chosen) for view in self.views),
+            None if self.lengths is None else self.lengths[chosen],
         )
+
+
+def _of(read: Read, chosen: NDArray[np.int64]) -> Read:
+    return lambda rows: read(chosen[rows])
 
 
 def from_arrays(x: NDArray | Arrays, y: NDArray | None = None, *, preparation: str = "") -> Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headstart.core.examples import Examples
+from headstart.core.examples import Arrays, Examples, Read
 from headstart.core.plan import Plan, Run
 from headstart.core.ragged import padded, trimmed
 from headstart.core.stack import Stack, State
@@ -46,6 +46,25 @@ class Penalty(Protocol):
     def __call__(self, step: Step) -> Tensor: ...
 
 
+class Prefix(Protocol):
+    """Held blocks as a fast engine runs them: raw arrays in, what crosses the cut out, as the store takes it.
+
+    The properties are the store's address of what it computes.
+    """
+
+    @property
+    def weights(self) -> str: ...
+    @property
+    def preparation(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def store_dtype(self) -> str: ...
+    def __call__(self, arrays: Arrays) -> Mapping[str, NDArray | Sequence[NDArray]]: ...
+
+
 def fit(
     stack: Stack,
     data: Examples,
@@ -54,12 +73,16 @@ def fit(
     *,
     penalties: Sequence[Penalty] = (),
     store: Store | None = None,
+    prefix: Prefix | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> Run:
-    """Train the last `plan.depth` blocks of `stack` on `data`, in place.
+    """Train the last `plan.depth` blocks of `stack` on `data`, in place, on the device that the stack is on.
 
-    With a store the held blocks run once per example instead of once per example and epoch; the weights that
-    come out are the same up to the store's number format.
+    With a store the held blocks run once per example and view instead of once per example and epoch; the weights
+    that come out are the same up to the store's number format.
+
+    Args:
+        prefix: a faster way to run the held blocks for the store; None runs the stack itself.
 
     Raises:
         DepthError: plan.depth is outside 0..len(stack).
@@ -71,25 +94,31 @@ def fit(
         raise DataError(f"{len(data)} examples without targets were given; fit needs one target per example.")
     cut = stack.cut(plan.depth)
     stack.learn(plan.depth).train()
-    table = None if store is None or cut == 0 else fill(store, stack, data, cut)
+    held = _Held(stack, data, cut, _tables(store, stack, data, cut, prefix))
     parameters = _parameters(stack, plan, cut)
     optimizer = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=plan.weight_decay) if parameters else None
-    targets = torch.from_numpy(np.ascontiguousarray(data.y))
-    order = np.random.default_rng([plan.seed, 0])
+    device = _device(stack)
+    targets = torch.from_numpy(np.ascontiguousarray(data.y)).to(device)
+    draw = np.random.default_rng([plan.seed, 0])
     losses: list[float] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)  # dropout has no generator of its own: the fork gives the caller's back
         for epoch in range(plan.epochs if optimizer else 0):
+            assert optimizer is not None
             total = 0.0
-            for rows in np.array_split(order.permutation(len(data)), max(1, -(-len(data) // plan.batch))):
-                state = _held(stack, data, table, cut, rows)
-                y = targets[torch.from_numpy(rows)]
-                out = stack(state, start=cut)["h"]
+            order = batches(len(data), plan.batch, draw, data.lengths)
+            for index, rows in enumerate(order):
+                rate = plan.rate(epoch * len(order) + index, plan.epochs * len(order))
+                for group in optimizer.param_groups:
+                    group["lr"] = group["full"] * rate
+                state = held(rows, draw)
+                y = targets[torch.from_numpy(rows).to(device)]
+                with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+                    out = stack(state, start=cut)["h"].float()
                 loss = task.loss(out, y)
                 total += loss.item() * len(rows)
                 for penalty in penalties:
                     loss = loss + penalty(Step(stack, state, out, y, rows))
-                assert optimizer is not None
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -97,12 +126,42 @@ def fit(
             if on_epoch:
                 on_epoch(epoch, losses[-1])
     learned = sum(p.numel() for p in stack.parameters() if p.requires_grad)
-    held = sum(p.numel() for p in stack.parameters()) - learned
-    return Run(plan, tuple(losses), learned, held, table is not None)
+    rest = sum(p.numel() for p in stack.parameters()) - learned
+    return Run(plan, tuple(losses), learned, rest, bool(held.tables))
 
 
-def fill(store: Store, stack: Stack, data: Examples, cut: int, *, chunk: int = 256) -> Table:
+def batches(
+    n: int, batch: int, draw: np.random.Generator, lengths: NDArray[np.int64] | None = None
+) -> list[NDArray[np.int64]]:
+    """Every row once, in random batches of nearly equal size.
+
+    Args:
+        lengths: (n,) of ragged rows; each batch then holds rows of like length out of a random pool of many
+            batches, and the batches come in random order: little padding, and still other company in each epoch.
+    """
+    order = draw.permutation(n)
+    if lengths is not None:
+        pool = 16 * batch
+        pools = [order[start : start + pool] for start in range(0, n, pool)]
+        order = np.concatenate([rows[np.argsort(lengths[rows], kind="stable")] for rows in pools])
+    parts = np.array_split(order, max(1, -(-n // batch)))
+    return parts if lengths is None else [parts[index] for index in draw.permutation(len(parts))]
+
+
+def fill(
+    store: Store,
+    stack: Stack,
+    data: Examples,
+    cut: int,
+    *,
+    view: int = 0,
+    prefix: Prefix | None = None,
+    chunk: int = 256,
+) -> Table:
     """The table of blocks [0, cut) with a row for every example; computes what is missing, chunk by chunk.
+
+    Args:
+        view: 0 is `data.read`, further ones are `data.views`.
 
     Raises:
         StoreError: examples that draw random views, or a disk that refuses.
@@ -112,13 +171,20 @@ def fill(store: Store, stack: Stack, data: Examples, cut: int, *, chunk: int = 2
             "these examples draw a new random view at each read, and a stored row would freeze one view for ever. "
             "Pass store=None, or make a fixed set of views first."
         )
-    table = store.table(Address(stack.fingerprint(cut), cut))
+    read = (data.read, *data.views)[view]
+    if prefix is None:
+        address = Address(stack.fingerprint(cut), cut, view=view)
+    else:
+        address = Address(
+            prefix.weights, cut, prefix.preparation, view, prefix.engine, prefix.precision, prefix.store_dtype
+        )
+    table = store.table(address)
     missing = table.missing(data.keys)
     with _evaluating(stack):
         for start in range(0, len(missing), chunk):
             rows = missing[start : start + chunk]
-            state = _held(stack, data, None, cut, rows)
-            table.write([data.keys[row] for row in rows], trimmed(state))
+            state = prefix(read(rows)) if prefix else trimmed(_on_cpu(_run_held(stack, read(rows), cut)))
+            table.write([data.keys[row] for row in rows], state)
     return table
 
 
@@ -127,7 +193,7 @@ def outputs(stack: Stack, data: Examples, *, batch: int = 256) -> Tensor:
     with _evaluating(stack):
         return torch.cat(
             [
-                _held(stack, data, None, len(stack), np.arange(start, min(start + batch, len(data))))["h"]
+                _run_held(stack, data.read(np.arange(start, min(start + batch, len(data)))), len(stack))["h"].cpu()
                 for start in range(0, len(data), batch)
             ]
         )
@@ -145,22 +211,66 @@ def _evaluating(stack: Stack) -> Iterator[None]:
             module.training = mode
 
 
-def _held(stack: Stack, data: Examples, table: Table | None, cut: int, rows: NDArray[np.int64]) -> State:
-    """What enters block `cut` for these rows: read from the table, or computed without gradients."""
-    if table is not None:
-        return padded(table.read([data.keys[row] for row in rows]))
+@dataclass(frozen=True)
+class _Held:
+    """What enters the first learning block: from the tables, one per view, or computed where there are none."""
+
+    stack: Stack
+    data: Examples
+    cut: int
+    tables: tuple[Table, ...]
+
+    def __call__(self, rows: NDArray[np.int64], draw: np.random.Generator) -> State:
+        """The state for these rows, each in a view of its own."""
+        reads = (self.data.read, *self.data.views)
+        # no draw where there is one view: its order of batches is then the same as without views
+        views = draw.integers(len(reads), size=len(rows)) if len(reads) > 1 else np.zeros(len(rows), np.int64)
+        if not self.tables:
+            return _run_held(self.stack, _of_views(reads, rows, views), self.cut)
+        parts = [self.tables[view].read([self.data.keys[row]]) for view, row in zip(views, rows, strict=True)]
+        state = padded({name: [part[name][0] for part in parts] for name in parts[0]})
+        device = _device(self.stack)
+        return {name: t.to(device, torch.float32 if t.is_floating_point() else t.dtype) for name, t in state.items()}
+
+
+def _tables(store: Store | None, stack: Stack, data: Examples, cut: int, prefix: Prefix | None) -> tuple[Table, ...]:
+    if store is None or cut == 0:
+        return ()
+    return tuple(fill(store, stack, data, cut, view=view, prefix=prefix) for view in range(1 + len(data.views)))
+
+
+def _of_views(reads: Sequence[Read], rows: NDArray[np.int64], views: NDArray[np.int64]) -> Arrays:
+    """The inputs of these rows, each in its view, in their order."""
+    if len(reads) == 1:
+        return reads[0](rows)
+    parts = [reads[view](rows[views == view]) for view in np.unique(views)]
+    place = np.argsort(np.argsort(views, kind="stable"), kind="stable")
+    return {name: np.concatenate([part[name] for part in parts])[place] for name in parts[0]}
+
+
+def _run_held(stack: Stack, arrays: Arrays, cut: int) -> State:
+    """Blocks [0, cut) without gradients."""
     # trimmed to the batch's longest row, as stored rows are: dropout draws one number per position
-    read = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in data.read(rows).items()}
-    state = padded(trimmed(read))
+    read = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}
+    device = _device(stack)
+    state = {name: tensor.to(device) for name, tensor in padded(trimmed(read)).items()}
     with torch.no_grad():
         return stack(state, stop=cut)
+
+
+def _device(stack: Stack) -> torch.device:
+    return next(stack.parameters()).device
+
+
+def _on_cpu(state: State) -> State:
+    return {name: tensor.cpu() for name, tensor in state.items()}
 
 
 def _parameters(stack: Stack, plan: Plan, cut: int) -> list[dict]:
     groups = [
         {
             "params": [p for p in stack.blocks[name].parameters() if p.requires_grad],
-            "lr": plan.lr * plan.lr_decay ** (len(stack) - 1 - index),
+            "full": plan.lr * plan.lr_decay ** (len(stack) - 1 - index),  # before the schedule
         }
         for index, name in enumerate(stack.names)
         if index >= cut

@@ -19,6 +19,8 @@ class Plan:
         lr_decay: factor per block below the head, in (0, 1]; 1 is the same everywhere.
         batch: examples per step, at least 1.
         weight_decay: decoupled (AdamW), at least 0.
+        schedule: constant, or linear: up over the first tenth of the steps, then down to 0.
+        precision: of the learning blocks' arithmetic, float32 or bfloat16 (autocast; the weights stay float32).
         seed: of every random draw of the run.
 
     Raises:
@@ -31,6 +33,8 @@ class Plan:
     lr_decay: float = 1.0
     batch: int = 32
     weight_decay: float = 0.0
+    schedule: str = "constant"
+    precision: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -41,10 +45,19 @@ class Plan:
             "lr_decay": (0 < self.lr_decay <= 1, "a number above 0 and at most 1", "1.0"),
             "batch": (self.batch >= 1, "a whole number from 1 up", "32"),
             "weight_decay": (math.isfinite(self.weight_decay) and self.weight_decay >= 0, "0 or above", "0"),
+            "schedule": (self.schedule in ("constant", "linear"), "constant or linear", "linear"),
+            "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16", "float32"),
         }
         for name, (holds, allowed, start) in rules.items():
             if not holds:
                 raise PlanError(f"{name}={getattr(self, name)} must be {allowed}; start from {start}.")
+
+    def rate(self, step: int, steps: int) -> float:
+        """Factor on the learning rates at a step of 0..steps-1, in (0, 1]."""
+        if self.schedule == "constant":
+            return 1.0
+        warm = max(1, steps // 10)
+        return min((step + 1) / warm, (steps - step) / max(1, steps - warm), 1.0)
 
 
 @dataclass(frozen=True)

@@ -120,12 +120,36 @@ class Table:
         try:
             places = [self._where[key] for key in keys]
         except KeyError as error:
-            raise StoreError(
-                f"row {error.args[0]!r} is not among the {len(self)} rows of {self.folder}; "
-                "write what missing() lists first."
-            ) from None
+            raise self._absent(error.args[0]) from None
         names = self._chunks[places[0][0]]["tensors"] if places else {}
         return {tensor: [self._row(chunk, tensor, row) for chunk, row in places] for tensor in names}
+
+    def matrix(self, keys: Sequence[str], tensor: str) -> NDArray:
+        """(n, ...) array of one tensor, a row per key in order; read chunk by chunk, a copy.
+
+        Raises:
+            StoreError: a key that is not in the table.
+        """
+        by_chunk: dict[str, tuple[list[int], list[int]]] = {}
+        for place, key in enumerate(keys):
+            if key not in self._where:
+                raise self._absent(key)
+            chunk, row = self._where[key]
+            places, rows = by_chunk.setdefault(chunk, ([], []))
+            places.append(place)
+            rows.append(row)
+        out: NDArray | None = None
+        for chunk, (places, rows) in by_chunk.items():
+            flat = self._map(chunk, tensor)
+            if out is None:
+                out = np.empty((len(keys), *flat.shape[1:]), flat.dtype)
+            out[places] = flat[rows]
+        return np.empty((0,), self.dtype) if out is None else out
+
+    def _absent(self, key: str) -> StoreError:
+        return StoreError(
+            f"row {key!r} is not among the {len(self)} rows of {self.folder}; write what missing() lists first."
+        )
 
     def _write_tensor(self, name: str, tensor: str, rows: Sequence[NDArray] | NDArray) -> list[int] | None:
         ragged = not isinstance(rows, np.ndarray)
@@ -137,11 +161,14 @@ class Table:
         return np.cumsum([0, *(len(row) for row in rows)]).tolist() if ragged else None
 
     def _row(self, chunk: str, tensor: str, row: int) -> NDArray:
+        offsets = self._chunks[chunk]["tensors"][tensor]
+        flat = self._map(chunk, tensor)
+        return flat[row] if offsets is None else flat[offsets[row] : offsets[row + 1]]
+
+    def _map(self, chunk: str, tensor: str) -> NDArray:
         if (chunk, tensor) not in self._maps:
             self._maps[chunk, tensor] = np.load(self.folder / f"{chunk}.{tensor}.npy", mmap_mode="r")
-        offsets = self._chunks[chunk]["tensors"][tensor]
-        flat = self._maps[chunk, tensor]
-        return flat[row] if offsets is None else flat[offsets[row] : offsets[row + 1]]
+        return self._maps[chunk, tensor]
 
     def _refresh(self) -> None:
         for path in sorted(self.folder.glob("*.json")):
