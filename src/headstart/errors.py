@@ -6,7 +6,10 @@
     ├── DataError    (ValueError)   examples that cannot be used as they are
     ├── StoreError   (RuntimeError) stored activations that cannot be made or read
     ├── SharedError  (ValueError)   a parameter that belongs to blocks on both sides of a cut
-    └── SourceError  (ValueError)   a pretrained network that is unknown, cannot be fetched or is not what it was
+    ├── SourceError  (ValueError)   a pretrained network that is unknown, cannot be fetched or is not what it was
+    ├── EngineError  (RuntimeError) a network that the fast engine cannot run as PyTorch does
+    ├── SkillError   (ValueError)   a skill folder that is not whole, was changed or was made by a newer version
+    └── UsageError   (ValueError)   an option or argument of a verb that cannot be followed
 
 The type tells a program what happened; the text tells a person what was seen, what is allowed and what to do.
 """
@@ -38,3 +41,15 @@ class SharedError(HeadstartError, ValueError):
 
 class SourceError(HeadstartError, ValueError):
     """A pretrained network that is unknown, cannot be fetched or is not what its card says."""
+
+
+class EngineError(HeadstartError, RuntimeError):
+    """A network that the fast engine cannot run, or runs otherwise than PyTorch does."""
+
+
+class SkillError(HeadstartError, ValueError):
+    """A skill folder that is not whole, was changed or was made by a newer version."""
+
+
+class UsageError(HeadstartError, ValueError):
+    """An option or argument of a verb that cannot be followed."""

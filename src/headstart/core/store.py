@@ -12,6 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import StoreError
+
+
+CHUNKS = "*.json"
 
 
 @dataclass(frozen=True)
@@ -57,19 +61,23 @@ class Store:
 
     def table(self, address: Address) -> Table:
         """The table at this address, as it is on disk now; empty where there is none."""
-        return Table(self.root / address.digest, np.dtype(address.store_dtype))
+        return Table(self.root / address.digest, np.dtype(address.store_dtype), address)
 
 
 class Table:
     """Rows of named tensors, one row per example key; rows may be ragged in their first dimension."""
 
-    def __init__(self, folder: Path, dtype: np.dtype) -> None:
+    def __init__(self, folder: Path, dtype: np.dtype, address: Address) -> None:
         self.folder = folder
         self.dtype = dtype
+        self.address = address
         self._where: dict[str, tuple[str, int]] = {}
         self._chunks: dict[str, dict] = {}
         self._maps: dict[tuple[str, str], NDArray] = {}
         self._refresh()
+        if self._chunks:
+            with suppress(OSError):  # a cache that may not be written can still be read
+                os.utime(folder)  # the folder's time is when the table was last used: the longest unused go first
 
     def __len__(self) -> int:
         return len(self._where)
@@ -91,11 +99,12 @@ class Table:
             StoreError: the disk refused; what was written of the chunk is removed.
         """
         name = uuid.uuid4().hex
-        index: dict = {"keys": list(keys), "tensors": {}}
+        index: dict = {"address": asdict(self.address), "keys": list(keys), "tensors": {}, "sha256": {}}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for tensor, rows in tensors.items():
                 index["tensors"][tensor] = self._write_tensor(name, tensor, rows)
+                index["sha256"][tensor] = sha256(self.folder / f"{name}.{tensor}.npy")
             partial = self.folder / f"{name}.partial"
             with partial.open("w") as file:
                 json.dump(index, file)
@@ -171,7 +180,7 @@ class Table:
         return self._maps[chunk, tensor]
 
     def _refresh(self) -> None:
-        for path in sorted(self.folder.glob("*.json")):
+        for path in sorted(self.folder.glob(CHUNKS)):
             if path.stem not in self._chunks:
                 self._add(path.stem, json.loads(path.read_text()))
 
@@ -179,3 +188,9 @@ class Table:
         self._chunks[name] = index
         for row, key in enumerate(index["keys"]):
             self._where.setdefault(key, (name, row))
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,6 +35,51 @@ class Classify:
     def score(self, out: Tensor, y: Tensor) -> float:
         """Accuracy in 0..1."""
         return (out.argmax(-1) == y).double().mean().item()
+
+
+@dataclass(frozen=True)
+class Label:
+    """Several labels per example. out: (b, labels) logits; y: (b, labels) float of 0 and 1."""
+
+    def loss(self, out: Tensor, y: Tensor) -> Tensor:
+        """Binary cross-entropy in nats, mean over labels."""
+        return F.binary_cross_entropy_with_logits(out, y.to(out.dtype))
+
+    def score(self, out: Tensor, y: Tensor) -> float:
+        """Share of single yes-or-no answers that are right, in 0..1."""
+        return ((out > 0) == (y > 0.5)).double().mean().item()
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Examples of one class near each other, others far. out: (b, d) embeddings; y: (b,) int64 classes.
+
+    Supervised contrastive loss: for each example i with companions P(i) of its class in the batch, the mean over
+    p in P(i) of -log(exp(z_i z_p / t) / sum over a != i of exp(z_i z_a / t)), z on the unit sphere.
+    It uses every pair of a batch, where pairwise losses use one pair per forward pass.
+
+    Reference:
+        Khosla et al., 2020, arXiv:2004.11362, equation 2.
+    """
+
+    temperature: float = 0.1
+
+    def loss(self, out: Tensor, y: Tensor) -> Tensor:
+        """Mean over the examples that have a companion, in nats; 0 where none has."""
+        z = F.normalize(out, dim=1)
+        itself = torch.eye(len(y), dtype=torch.bool, device=out.device)
+        near = (z @ z.T / self.temperature).masked_fill(itself, -torch.inf)
+        share = near - near.logsumexp(1, keepdim=True)
+        companion = (y[:, None] == y[None, :]) & ~itself
+        count = companion.sum(1)
+        each = share.masked_fill(~companion, 0.0).sum(1) / count.clamp_min(1)
+        return -(each * (count > 0)).sum() / (count > 0).sum().clamp_min(1)
+
+    def score(self, out: Tensor, y: Tensor) -> float:
+        """Share of examples whose nearest other example is of their class, in 0..1."""
+        z = F.normalize(out, dim=1)
+        nearest = (z @ z.T).fill_diagonal_(-torch.inf).argmax(1)
+        return (y[nearest] == y).double().mean().item()
 
 
 @dataclass(frozen=True)
