@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from headstart.errors import StoreError
 
-
 CHUNKS = "*.json"
 
 
