@@ -10,7 +10,7 @@ import headstart
 
 PACKAGE = Path(headstart.__file__).parent
 LAYERS = (  # a folder may import from folders on lines above its own, never from its own line or below
-    {"errors"},
+    {"errors", "places", "quiet", "version"},
     {"core"},
     {"engine", "data", "heads", "tasks", "retain"},
     {"rank", "mismatch", "sources"},
@@ -19,6 +19,7 @@ LAYERS = (  # a folder may import from folders on lines above its own, never fro
     {"report"},
     {"verbs"},
     {"cli", "serve"},
+    {"__main__"},
 )
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 

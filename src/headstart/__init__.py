@@ -1,20 +1,19 @@
 """Headstart: from a little data to a working model, with proof of what it was worth.
 
-    import headstart as hs
-    skill = hs.fit("photos/")
-    hs.predict(skill, ["a.jpg"])
+`hs.fit("photos/")` gives a skill, `hs.predict(skill, ["a.jpg"])` what it says of a new picture.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headstart.version import __version__
+
 if TYPE_CHECKING:
     from headstart.verbs.fit import fit
     from headstart.verbs.predict import evaluate, predict
 
-__version__ = "0.1.0.dev0"
-__all__ = ["evaluate", "fit", "predict"]
+__all__ = ["__version__", "evaluate", "fit", "predict"]
 
 _HOME = {"fit": "fit", "predict": "predict", "evaluate": "predict"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import EngineError
+from headstart.quiet import hush
 
 if TYPE_CHECKING:
     import openvino
@@ -89,7 +89,7 @@ def open_compiled(folder: Path, *, threads: int = 0) -> Compiled:
     Raises:
         EngineError: nothing there, or answers that differ from PyTorch's.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its own silent stub is used then
+    hush()
     import openvino as ov
 
     if not is_there(folder):

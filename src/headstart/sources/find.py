@@ -1,0 +1,85 @@
+"""From what a user types to a card."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from headstart.errors import SourceError
+from headstart.sources.card import Card, card_of
+from headstart.sources.catalog import CATALOG
+from headstart.sources.fetch import on_disk
+
+CARDS = "cards"
+HUBS = ("hf:", "timm:")
+
+
+def find(name: str, cache: Path) -> Card:
+    """The card of a network.
+
+    Args:
+        name: of the catalogue, `hf:OWNER/NAME`, `timm:NAME`, or `file:PATH` of a folder with config.json and
+            model.safetensors, or of a card in JSON.
+        cache: cards of hubs are kept there, so that what is on disk works without a connection.
+
+    Raises:
+        SourceError: no such name (the message lists near ones), or a hub that cannot be reached.
+    """
+    if name in CATALOG:
+        return CATALOG[name]
+    if name.startswith("file:"):
+        return _local(Path(name.removeprefix("file:")).expanduser(), name)
+    if name.startswith(HUBS):
+        return _from_hub(name, cache)
+    near = difflib.get_close_matches(name.lower(), CATALOG, n=3, cutoff=0.4) or sorted(CATALOG)
+    raise SourceError(
+        f"{name!r} is not in the catalogue; did you mean {' or '.join(near)}? "
+        "Other networks are named hf:OWNER/NAME, timm:NAME or file:PATH."
+    )
+
+
+def known(cache: Path) -> list[Card]:
+    """Cards of the catalogue, and of hubs' networks that were used before."""
+    kept = [card_of(json.loads(path.read_text("utf8"))) for path in sorted((cache / CARDS).glob("*.json"))]
+    return [*CATALOG.values(), *kept]
+
+
+def _from_hub(name: str, cache: Path) -> Card:
+    place = cache / CARDS / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+    if place.is_file():
+        return card_of(json.loads(place.read_text("utf8")))
+    from headstart.sources.hub import resolve
+
+    try:
+        card = resolve(name)
+    except SourceError as error:
+        here = [card.name for card in known(cache) if on_disk(card, cache)]
+        raise SourceError(f"{error} On disk: {', '.join(here) or 'none'}.") from error
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(asdict(card), indent=1), "utf8")
+    return card
+
+
+def _local(path: Path, name: str) -> Card:
+    if path.suffix in (".pth", ".pt", ".bin", ".ckpt", ".pkl"):
+        raise SourceError(f"{path} may run code when it is opened; convert it to safetensors, or pin it in a card.")
+    if path.suffix == ".json" and path.is_file():
+        return card_of(_json(path))
+    from headstart.sources.hub import card_from
+
+    roles = {"weights": "model.safetensors", "config": "config.json", "tokenizer": "tokenizer.json"}
+    paths = {role: path / file for role, file in roles.items() if (path / file).is_file()}
+    if not {"weights", "config"} <= set(paths):
+        raise SourceError(f"{path} is not a network; give a folder with model.safetensors and config.json.")
+    locators = {role: f"file:{place.absolute()}" for role, place in paths.items()}
+    return card_from(name, paths, locators, "not stated", "nobody", str(path))
+
+
+def _json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text("utf8"))
+    except ValueError:
+        raise SourceError(f"{path} is not JSON; write a card as `headstart models --json` shows.") from None
