@@ -1,0 +1,1 @@
+"""Readers, splits and checks: what a person has, as one Dataset."""
