@@ -11,6 +11,8 @@ _SAID = {
     "DO_NOT_TRACK": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "true",
+    # threads that wait by spinning stall each other for minutes where two programs share two cores
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 

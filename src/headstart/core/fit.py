@@ -113,8 +113,7 @@ def fit(
                     group["lr"] = group["full"] * rate
                 state = held(rows, draw)
                 y = targets[torch.from_numpy(rows).to(device)]
-                with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
-                    out = stack(state, start=cut)["h"].float()
+                out = _outputs(stack, state, cut, plan.precision)
                 loss = task.loss(out, y)
                 total += loss.item() * len(rows)
                 for penalty in penalties:
@@ -128,6 +127,18 @@ def fit(
     learned = sum(p.numel() for p in stack.parameters() if p.requires_grad)
     rest = sum(p.numel() for p in stack.parameters()) - learned
     return Run(plan, tuple(losses), learned, rest, bool(held.tables))
+
+
+def _outputs(stack: Stack, state: State, cut: int, precision: str) -> Tensor:
+    """What the head gives for what enters block `cut`.
+
+    The head itself is computed in float32: a fitted one has large weights whose sum nearly cancels, and the three
+    digits of bfloat16 are not enough for that.
+    """
+    head = max(cut, len(stack) - 1)
+    with torch.autocast(_device(stack).type, torch.bfloat16, enabled=precision == "bfloat16"):
+        state = stack(state, start=cut, stop=head)
+    return stack({**state, "h": state["h"].float()}, start=head)["h"]
 
 
 def batches(

@@ -31,7 +31,7 @@ class Compiled:
 
     Attributes:
         outputs: names of the outputs, in order.
-        widths: of the outputs, last dimension.
+        widths: of the outputs, last dimension; 0 where it depends on the input.
         precision: f32 or bf16, what the CPU computes in.
         agreement: smallest cosine with PyTorch fp32 over the sample rows and outputs.
         version: of the engine, for the store's address.
@@ -108,7 +108,8 @@ def open_compiled(folder: Path, *, threads: int = 0) -> Compiled:
     if threads:
         config["INFERENCE_NUM_THREADS"] = threads
     model = core.compile_model(folder / "network.xml", "CPU", config)
-    widths = tuple(output.partial_shape[-1].get_length() for output in model.outputs)
+    last = [output.partial_shape[-1] for output in model.outputs]
+    widths = tuple(size.get_length() if size.is_static else 0 for size in last)
     version = f"openvino {ov.__version__.split('-')[0]}"
     compiled = Compiled(tuple(about["outputs"]), widths, precision, 1.0, version, model)
     agreement = _agreement(compiled, folder)

@@ -128,7 +128,7 @@ class Encoder(Stack):
 
 def _mean(h: Tensor, mask: Tensor) -> Tensor:
     """(b, t, d) with a mask (b, t) -> (b, d): mean over the unmasked positions."""
-    weight = mask.unsqueeze(-1).to(h.dtype)
+    weight = mask.unsqueeze(-1).float()  # a sum over many tokens needs more digits than bfloat16 has
     return (h * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 

@@ -18,8 +18,10 @@ from headstart.sources.encoder import Encoder
 from headstart.sources.fetch import FILES, path_of, pull
 from headstart.sources.network import Network
 
+Pretrained = Network | Encoder
 
-def load(card: Card, cache: Path, *, outputs: int, seed: int = 0, weights: bool = True) -> Network | Encoder:
+
+def load(card: Card, cache: Path, *, outputs: int, seed: int = 0, weights: bool = True) -> Pretrained:
     """The network of a card as a stack with a new head.
 
     Args:

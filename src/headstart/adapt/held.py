@@ -1,0 +1,204 @@
+"""Data read once through the held blocks of a pretrained network: pooled outputs of every block, kept in the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.core.skill import Skill
+from headstart.core.store import Address, Store, Table
+from headstart.data.dataset import Dataset
+from headstart.data.pictures import Preparation, batches
+from headstart.data.tokens import chunks, open_tokenizer
+from headstart.engine.openvino import Compiled, is_there, open_compiled
+from headstart.sources.card import Card, card_of
+from headstart.sources.fetch import path_of
+
+if TYPE_CHECKING:
+    from headstart.sources.load import Pretrained
+
+Progress = Callable[[int, int], None]
+Broken = Callable[[int, str], None]
+
+_PICTURES = 8  # to a batch: throughput is the same from 1 to 32, and small ones start sooner
+_TOKENS = 2048  # to a batch of texts
+_ROWS = 1024  # to a chunk of the store
+TAIL = "tail."  # before the names of learned parameters in a skill
+_VERSION = 1  # of what is traced; another number makes compiled networks anew
+
+
+@dataclass(frozen=True)
+class Held:
+    """A network whose pooled outputs are read without PyTorch.
+
+    Attributes:
+        card: of the pretrained network.
+        weights: digest of what was loaded: the card's, or of the tuned network.
+        network: as the engine runs it; its outputs are the taps, nearest the input first.
+        cache: folder of the tokenizer and of all that can be made again.
+        threads: of the CPU; 0 takes all.
+    """
+
+    card: Card
+    weights: str
+    network: Compiled
+    cache: Path
+    threads: int = 0
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Names of the pooled outputs, nearest the input first; the last is what a head reads."""
+        return self.network.outputs
+
+    def table(self, store: Store, view: int = 0) -> Table:
+        """Where the taps of this network's examples are kept."""
+        preparation = preparation_of(self.card).digest if self.card.modality == "image" else f"tokens {self.card.size}"
+        return store.table(
+            Address(
+                self.weights,
+                len(self.taps),
+                preparation,
+                view,
+                f"{self.network.version} taps {_VERSION}",
+                self.network.precision,
+            )
+        )
+
+    def fill(self, data: Dataset, store: Store, *, view: int = 0, progress: Progress | None = None) -> Table:
+        """The table with a row for every example; what is there already is not computed again."""
+        table = self.table(store, view)
+        missing = table.missing(data.keys)
+        done = len(data) - len(missing)
+        for start in range(0, len(missing), _ROWS):
+            rows = missing[start : start + _ROWS]
+            values = self.read(data.take(rows), view=view, progress=_from(progress, done + start, len(data)))
+            table.write([data.keys[row] for row in rows], dict(zip(self.taps, values, strict=True)))
+        return table
+
+    def read(
+        self, data: Dataset, *, view: int = 0, progress: Progress | None = None, broken: Broken | None = None
+    ) -> list[NDArray]:
+        """(n, d) float32 for each tap, rows in the order of the data.
+
+        Args:
+            broken: told the row and the reason of each picture that cannot be read, whose values are then undefined.
+
+        Raises:
+            DataError: a picture that cannot be read, where `broken` is not given.
+        """
+        return self._pictures(data, view, progress, broken) if data.modality == "image" else self._texts(data, progress)
+
+    def _pictures(self, data: Dataset, view: int, progress: Progress | None, broken: Broken | None) -> list[NDArray]:
+        prepared = batches(
+            data.pictures,
+            preparation_of(self.card),
+            batch=_PICTURES,
+            threads=self.threads or 2,
+            view=view,
+            broken=broken,
+        )
+        pairs = ((rows, {"pixels": pixels}) for rows, pixels in prepared)
+        return self._collect(pairs, len(data), progress)
+
+    def _texts(self, data: Dataset, progress: Progress | None) -> list[NDArray]:
+        cut = chunks(open_tokenizer(path_of(self.card, "tokenizer", self.cache), self.card.size), data.texts)
+        values = self._collect(cut.batches(tokens=_TOKENS), len(cut.ids), _scaled(progress, len(cut.ids), len(data)))
+        return [cut.pooled(value) for value in values]
+
+    def _collect(self, pairs: Iterable, n: int, progress: Progress | None) -> list[NDArray]:
+        out = [np.zeros((n, width), np.float32) for width in self.network.widths]
+        done = 0
+        for rows, values in self.network.run(pairs):
+            for target, value in zip(out, values, strict=True):
+                target[rows] = value
+            done += len(rows)
+            if progress:
+                progress(done, n)
+        return out
+
+
+def preparation_of(card: Card) -> Preparation:
+    """How this network wants its pictures."""
+    return Preparation(card.size, card.crop, card.mean, card.std, card.interpolation)
+
+
+def open_held(card: Card, cache: Path, *, threads: int = 0) -> Held:
+    """A pretrained network's held blocks; traced through PyTorch the first time only.
+
+    Raises:
+        SourceError: its files cannot be had.
+        EngineError: the engine cannot run it as PyTorch does.
+    """
+    folder = cache / "networks" / f"{card.digest}-{_VERSION}"
+    if not is_there(folder):
+        from headstart.adapt.traced import save_taps  # brings torch in
+        from headstart.sources.load import load
+
+        save_taps(load(card, cache, outputs=2), card, folder)
+    return Held(card, card.digest, open_compiled(folder, threads=threads), cache, threads)
+
+
+def joined(table: Table, keys: Sequence[str], taps: Iterable[str]) -> NDArray:
+    """(n, sum of widths) float32: these taps side by side, a row per key."""
+    return np.concatenate([table.matrix(keys, tap) for tap in taps], axis=1)
+
+
+def _from(progress: Progress | None, before: int, total: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(before + done, total)
+
+
+def _scaled(progress: Progress | None, chunks: int, texts: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(done * texts // max(1, chunks), texts)
+
+
+def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Held:
+    """The network of a skill: the pretrained one where only a head was learned, else with its learned blocks.
+
+    Raises:
+        SkillError: a manifest whose source cannot be read.
+        SourceError: the pretrained files cannot be had.
+    """
+    card = card_of(skill.manifest["source"])
+    tail = {name: array for name, array in skill.arrays.items() if name.startswith(TAIL)}
+    return open_tuned(card, tail, cache, threads=threads) if tail else open_held(card, cache, threads=threads)
+
+
+def open_tuned(card: Card, tail: Mapping[str, NDArray], cache: Path, *, threads: int = 0) -> Held:
+    """A pretrained network with some of its weights replaced, its last pooled output only; traced once.
+
+    Args:
+        tail: TAIL + parameter name -> values.
+    """
+    digest = _digest(card, tail)
+    if not is_there(_tuned(cache, digest)):
+        from headstart.adapt.tune import with_tail
+
+        return compile_tuned(card, tail, with_tail(card, tail, cache), cache, threads=threads)
+    return Held(card, digest, open_compiled(_tuned(cache, digest), threads=threads), cache, threads)
+
+
+def compile_tuned(card: Card, tail: Mapping[str, NDArray], stack: Pretrained, cache: Path, *, threads: int = 0) -> Held:
+    """The same out of the network in memory that the tail is of."""
+    from headstart.adapt.traced import save_taps
+
+    digest = _digest(card, tail)
+    if not is_there(_tuned(cache, digest)):
+        save_taps(stack, card, _tuned(cache, digest), cuts=[len(stack) - 1])
+    return Held(card, digest, open_compiled(_tuned(cache, digest), threads=threads), cache, threads)
+
+
+def _digest(card: Card, tail: Mapping[str, NDArray]) -> str:
+    digest = hashlib.sha256(card.digest.encode())
+    for name in sorted(tail):
+        digest.update(name.encode() + np.ascontiguousarray(tail[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _tuned(cache: Path, digest: str) -> Path:
+    return cache / "networks" / f"{digest}-{_VERSION}"

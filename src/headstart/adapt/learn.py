@@ -1,0 +1,241 @@
+"""From features of held blocks, and deeper where that pays, to a head and what it was worth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.adapt.deeper import Verdict, judged, verdict
+from headstart.adapt.held import Held, Progress
+from headstart.adapt.probe import Ask, Features, Folds, Rung, fit_probe, look
+from headstart.adapt.recipes import Recipe, recipes
+from headstart.core.store import Store
+from headstart.data.dataset import Dataset
+from headstart.heads import metrics
+from headstart.heads.linear import Fitted, Linear, fit_head
+from headstart.heads.temperature import temperature
+
+Rows = NDArray[np.int64]
+Read = Callable[[Rows], NDArray]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A head, and how it was come to.
+
+    Attributes:
+        depth: blocks that learned.
+        taps: whose pooled outputs the head reads.
+        fitted: the head with its cross-validation.
+        layers: every layer and join of layers that was probed, best first.
+        rungs: depths that were tried, shallowest first.
+        rule: in words, why it stopped there.
+        tail: what was learned below the head, by name; empty at depth 1.
+        read: rows of the data -> (rows, d) what the head reads of them.
+    """
+
+    depth: int
+    taps: tuple[str, ...]
+    fitted: Fitted
+    layers: tuple[Rung, ...]
+    rungs: tuple[Rung, ...]
+    rule: str
+    read: Read
+    tail: Mapping[str, NDArray] = field(default_factory=dict)
+
+    @property
+    def head(self) -> Linear:
+        """What the taps are read with."""
+        return self.fitted.head
+
+    def answers(self, rows: Rows) -> NDArray:
+        """(rows, c) probabilities, or numbers."""
+        x = self.read(rows)
+        return self.head.scores(x) if self.head.task == "numbers" else self.head.probabilities(x)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Learns from rows of one data set, as deep as that pays.
+
+    Attributes:
+        data: the whole data set.
+        held: the pretrained network.
+        features: its pooled outputs for all rows.
+        ask: task, metric and seed.
+        cache: folder of networks and stored activations.
+        depth: blocks that learn; None lets the data decide.
+        budget: seconds for each tuned tail.
+        progress: told epochs of a tail.
+    """
+
+    data: Dataset
+    held: Held
+    features: Features
+    ask: Ask
+    cache: Path
+    depth: int | None = None
+    budget: float = 300.0
+    progress: Progress | None = None
+
+    def learn(self, rows: Rows, folds: Folds, *, last: bool = True) -> Learned:
+        """A head from these rows alone, every choice included.
+
+        Args:
+            rows: to learn from.
+            folds: positions within `rows`.
+            last: whether this is what the skill is made of; a tuned network is then compiled for the engine.
+        """
+        y = self._y(rows)
+        probe = self._probe(rows, y, folds)
+        if self.depth == 1:
+            return replace(probe, rule="Depth 1 was asked for. " + probe.rule)
+        tried = recipes(
+            self.held.card,
+            len(self.held.taps) + 1,
+            len(rows),
+            self.ask.columns,
+            self.ask.task,
+            precision=self.held.network.precision,
+            seed=self.ask.seed,
+            depth=self.depth,
+        )
+        best = probe
+        for recipe in tried:
+            found, seen = self._try(recipe, rows, y, folds, best, last)
+            if found is None:
+                return replace(best, rungs=seen.rungs, rule=seen.rule)
+            best = found
+        return best
+
+    def _probe(self, rows: Rows, y: NDArray, folds: Folds) -> Learned:
+        """The best layer or layers under one head: depth 1.
+
+        The last layer is kept unless another choice beats it by more than one standard error of the paired folds,
+        so that noise alone does not move it.
+        """
+        layers = look(self.features, rows, y, folds, self.ask)
+        plain = next(rung for rung in layers if rung.taps == tuple(self.features.taps)[-1:])
+        chosen = layers[0] if layers[0] is not plain and _beats(layers[0], plain, self.ask) else plain
+        start = time.perf_counter()
+        fitted = fit_probe(self.features, rows, y, folds, self.ask, chosen.taps)
+        rung = replace(chosen, seconds=time.perf_counter() - start + sum(layer.seconds for layer in layers))
+        why = "the last layer" if chosen is plain else f"{chosen.name}, better than the last layer beyond the noise"
+
+        def read(wanted: Rows) -> NDArray:
+            return self.features.matrix(wanted, chosen.taps)
+
+        return Learned(1, chosen.taps, fitted, tuple(layers), (rung,), f"The head reads {why}.", read)
+
+    def _try(
+        self, recipe: Recipe, rows: Rows, y: NDArray, folds: Folds, above: Learned, last: bool
+    ) -> tuple[Learned | None, Learned]:
+        """The tuned tail if it pays (or was asked for), and `above` with what was seen."""
+        from headstart.adapt.tune import features, tail_of, tune  # brings torch in
+
+        start = time.perf_counter()
+        a, b = judged(len(rows), folds[0])
+        precision = recipe.plan.precision
+        stack = tune(
+            self.held.card,
+            self.data.take(rows[a]),
+            y[a],
+            recipe,
+            self.cache,
+            head=self._start(recipe, rows[a], y[a]),
+            budget=self.budget,
+            progress=self.progress,
+        )
+
+        def through(wanted: Rows) -> NDArray:
+            return features(stack, self.data.take(wanted), self.held.card, self.cache, precision=precision)
+
+        xa, xb = through(rows[a]), through(rows[b])
+        tuned = self._head(xa, y[a]).head
+        probe = self._head(above.read(rows[a]), y[a]).head
+        outs = [_outputs(head, x) for head, x in ((tuned, xb), (probe, above.read(rows[b])))]
+        error = _error(self.ask, outs[1], y[b])
+        said = verdict(self.ask, outs[0], outs[1], y[b], error, recipe.gain)
+        rung = Rung(recipe.name, recipe.plan.depth, above.taps[-1:], (), time.perf_counter() - start)
+        scored = [metrics.score(self.ask.metric, out, y[b], self.ask.task) for out in outs]
+        rung = replace(rung, scores=(scored[0],), beside=scored[1], taps=tuple(self.features.taps)[-1:])
+        rungs = (*above.rungs, rung)
+        if not said.pays and self.depth is None:
+            return None, replace(above, rungs=rungs, rule=_rule(recipe, said) + above.rule)
+        rule = _rule(recipe, said) if self.depth is None else f"Depth {self.depth} was asked for."
+        taps = tuple(self.features.taps)[-1:]
+        tail = tail_of(stack, recipe.plan.depth)
+        read: Read = through
+        if last:
+            from headstart.adapt.held import compile_tuned
+
+            held = compile_tuned(self.held.card, tail, stack, self.cache, threads=self.held.threads)
+            store = Store(self.cache / "store")
+
+            def compiled(wanted: Rows) -> NDArray:
+                data = self.data.take(wanted)
+                return held.fill(data, store).matrix(data.keys, taps[0])
+
+            read = compiled
+        fitted = self._head(read(rows), y, folds)
+        # rows that taught the tail look surer than they are: those held out from it say how sure the head may be
+        hot = _temperature(fitted.head, read(rows[b]), y[b], self.ask)
+        fitted = replace(fitted, head=replace(fitted.head, temperature=hot))
+        found = Learned(recipe.plan.depth, taps, fitted, above.layers, rungs, rule, read, tail)
+        return found, found
+
+    def _start(self, recipe: Recipe, rows: Rows, y: NDArray) -> Linear | None:
+        if recipe.objective == "contrast":
+            return None
+        return self._head(self.features.matrix(rows, tuple(self.features.taps)[-1:]), y).head
+
+    def _head(self, x: NDArray, y: NDArray, folds: Folds | None = None) -> Fitted:
+        ask = self.ask
+        parts = _thirds(len(y), ask.seed) if folds is None else folds
+        return fit_head(
+            x, y, task=ask.task, folds=parts, balance=ask.balance, metric=ask.metric, seed=ask.seed, classes=ask.columns
+        )
+
+    def _y(self, rows: Rows) -> NDArray:
+        assert self.data.y is not None
+        return self.data.y[rows]
+
+
+def _beats(a: Rung, b: Rung, ask: Ask) -> bool:
+    gains = np.array(a.scores) - np.array(b.scores)
+    if not ask.better(1.0, 0.0):
+        gains = -gains
+    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    return bool(gains.mean() > error)
+
+
+def _rule(recipe: Recipe, said: Verdict) -> str:
+    done = "was kept" if said.pays else "was not worth it"
+    return f"Going deeper ({recipe.name}) {done}: {said.words}. "
+
+
+def _outputs(head: Linear, x: NDArray) -> NDArray:
+    return head.scores(x) if head.task == "numbers" else head.probabilities(x)
+
+
+def _error(ask: Ask, out: NDArray, y: NDArray) -> float:
+    """What is left to gain, in units of the metric."""
+    value = metrics.score(ask.metric, out, y, ask.task)
+    return 1 - value if metrics.higher_is_better(ask.metric) else value
+
+
+def _temperature(head: Linear, x: NDArray, y: NDArray, ask: Ask) -> float:
+    if ask.task == "numbers":
+        return 1.0
+    return temperature(head.scores(x), y, ask.task)[0]
+
+
+def _thirds(n: int, seed: int) -> Folds:
+    """Three plain folds, for the strength of a head that is only compared."""
+    part = np.random.default_rng([seed, n]).permutation(n) % 3
+    return [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in range(3)]

@@ -1,0 +1,164 @@
+"""Linear probes on pooled outputs of held blocks: which layer, or which layers joined, suit the data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.core.store import Table
+from headstart.heads.linear import Fitted, fit_head
+from headstart.heads.logistic import sigmoid, softmax
+from headstart.heads.metrics import higher_is_better, score
+from headstart.heads.quick import loo
+
+Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+
+_LOOK = 1000  # rows that layers are compared on
+_T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)  # two-sided 95 % of Student's t, by freedom
+_WIDEST = 6000  # joined features beyond this cost more than they gave
+
+
+@dataclass(frozen=True)
+class Features:
+    """Pooled outputs of held blocks for every example of a data set.
+
+    Attributes:
+        table: of the store.
+        keys: of all examples, in order.
+        taps: name -> width, nearest the input first.
+    """
+
+    table: Table
+    keys: tuple[str, ...]
+    taps: Mapping[str, int]
+
+    def matrix(self, rows: NDArray[np.int64], taps: Sequence[str]) -> NDArray:
+        """(rows, sum of widths) float32: these taps side by side."""
+        keys = [self.keys[row] for row in rows]
+        return np.concatenate([self.table.matrix(keys, tap) for tap in taps], axis=1)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a head is asked for: the same for every rung of one fit.
+
+    Attributes:
+        task: classes, labels or numbers.
+        metric: that decides.
+        columns: of the head: classes, labels or numbers.
+        balance: whether classes weigh the same however many rows they have.
+        seed: of every random draw.
+        apart: whether folds keep groups together or go forward in time, so that rows are not exchangeable.
+    """
+
+    task: str
+    metric: str
+    columns: int
+    balance: bool = False
+    seed: int = 0
+    apart: bool = False
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether score a beats score b."""
+        return a > b if higher_is_better(self.metric) else a < b
+
+    def score(self, scores: NDArray, y: NDArray) -> float:
+        """The metric of (n, c) scores, as a head gives them."""
+        if self.task == "numbers":
+            return score(self.metric, scores, y, self.task)
+        return score(self.metric, softmax(scores) if self.task == "classes" else sigmoid(scores), y, self.task)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the way down, as measured on validation folds.
+
+    Attributes:
+        name: for the report.
+        depth: blocks that learned.
+        taps: whose pooled outputs the head reads.
+        scores: of each validation fold.
+        seconds: that it took.
+        beside: score of the rung above on the same rows, where the two were compared.
+    """
+
+    name: str
+    depth: int
+    taps: tuple[str, ...]
+    scores: tuple[float, ...]
+    seconds: float
+    beside: float | None = None
+
+    @property
+    def score(self) -> float:
+        """Mean over the folds."""
+        return float(np.mean(self.scores))
+
+    @property
+    def interval(self) -> tuple[float, float] | tuple[None, None]:
+        """95 % of the mean over the folds (Student's t); none with one fold."""
+        if len(self.scores) < 2:
+            return None, None
+        error = float(np.std(self.scores, ddof=1)) / len(self.scores) ** 0.5
+        half = error * _T95[min(len(self.scores) - 1, len(_T95)) - 1]
+        return self.score - half, self.score + half
+
+
+def candidates(taps: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Single layers from the last to the first, then joins that end in the last: two, four and all."""
+    names = tuple(taps)
+    single = [(name,) for name in reversed(names)]
+    joins = [names[-k:] for k in (2, 4, len(names)) if 1 < k <= len(names)]
+    narrow = [join for join in dict.fromkeys(joins) if sum(taps[name] for name in join) <= _WIDEST]
+    return single + narrow
+
+
+def look(features: Features, rows: NDArray[np.int64], y: NDArray, folds: Folds, ask: Ask) -> list[Rung]:
+    """Every candidate of layers, compared by ridge regression on the same rows, best first.
+
+    Each row is scored by a model without it, in closed form. Where the folds keep groups together or go forward in
+    time that would be too kind, and one model per fold is fitted instead.
+
+    Args:
+        rows: that may be looked at.
+        y: targets of those rows.
+        folds: positions within `rows`.
+    """
+    chosen = np.random.default_rng([ask.seed, 1]).permutation(len(rows))[:_LOOK]
+    place = np.full(len(rows), -1)
+    place[chosen] = np.arange(len(chosen))
+    parts = [(place[train][place[train] >= 0], place[test][place[test] >= 0]) for train, test in folds]
+    parts = [(train, test) for train, test in parts if len(train) > 1 and len(test)]
+    rungs = []
+    for taps in candidates(features.taps):
+        start = time.perf_counter()
+        x = features.matrix(rows[chosen], taps)
+        scores = _held_out(x, y[chosen], parts, ask)
+        name = " + ".join(taps) if len(taps) < len(features.taps) or len(taps) == 1 else "all layers"
+        rungs.append(Rung(f"probe of {name}", 1, taps, scores, time.perf_counter() - start))
+    return sorted(rungs, key=lambda rung: -rung.score if higher_is_better(ask.metric) else rung.score)
+
+
+def _held_out(x: NDArray, y: NDArray, parts: Folds, ask: Ask) -> tuple[float, ...]:
+    """The metric on each part's tested rows."""
+    if ask.apart:
+        heads = [fit_head(x[a], y[a], task=ask.task, balance=ask.balance, classes=ask.columns).head for a, _ in parts]
+        outs = [head.scores(x[test]) for head, (_, test) in zip(heads, parts, strict=True)]
+    else:
+        _, out = loo(x, y, task=ask.task, classes=ask.columns, balance=ask.balance)
+        outs = [out[test] for _, test in parts]
+    return tuple(ask.score(out, y[test]) for out, (_, test) in zip(outs, parts, strict=True))
+
+
+def fit_probe(
+    features: Features, rows: NDArray[np.int64], y: NDArray, folds: Folds, ask: Ask, taps: Sequence[str]
+) -> Fitted:
+    """The head on these taps, its strength chosen by the folds."""
+    x = features.matrix(rows, taps)
+    return fit_head(
+        x, y, task=ask.task, folds=folds, balance=ask.balance, metric=ask.metric, seed=ask.seed, classes=ask.columns
+    )

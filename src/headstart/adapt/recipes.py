@@ -1,0 +1,131 @@
+"""How deep a network may be tuned, and how, before any of it is tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from headstart.core.plan import Plan
+from headstart.errors import DepthError
+from headstart.sources.card import Card
+
+_BATCH = 64
+_MANY = 2000  # rows from which on the task's own loss does as well as contrast, and better from some thousands on
+_FEW_PICTURES = 500  # below, a tail takes longer than all the rest and gained nothing on the sets of the log
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the tail of a network is trained.
+
+    Attributes:
+        name: for the report.
+        objective: contrast (classes apart on the unit sphere; the head comes after) or task (the head's own loss).
+        plan: of the loop; its depth counts the head.
+        views: fixed views of each picture.
+        stored: whether what enters the tail is computed once and kept; without it the views are drawn anew.
+        smoothing: of the labels, for the task's own loss.
+        gain: share of the head's errors that such a tail took away on other data, mean and deviation.
+    """
+
+    name: str
+    objective: str
+    plan: Plan
+    views: int = 1
+    stored: bool = True
+    smoothing: float = 0.0
+    gain: tuple[float, float] = (0.0, 0.1)
+
+
+def recipes(
+    card: Card, blocks: int, rows: int, columns: int, task: str, *, precision: str, seed: int, depth: int | None = None
+) -> tuple[Recipe, ...]:
+    """What is worth trying below the head, shallowest first.
+
+    Args:
+        card: of the network.
+        blocks: of the stack, the head among them.
+        rows: examples to learn from.
+        columns: classes, labels or numbers.
+        task: classes, labels or numbers.
+        precision: of the engine; where it is bf16 the CPU multiplies in it, and texts are tuned in it too.
+        depth: asked for; the recipe is then for that depth alone.
+
+    Raises:
+        DepthError: a depth that the network does not have.
+    """
+    if depth is not None and not 1 <= depth <= blocks:
+        raise DepthError(
+            f"depth={depth} is outside 1..{blocks}: {card.name} has {blocks} blocks. "
+            f"Use 1 for a new head only, {blocks} for the whole network."
+        )
+    if card.modality == "text":
+        fast = "bfloat16" if precision == "bf16" else "float32"
+        recipe = text_recipe(blocks, rows, columns, task, precision=fast, seed=seed)
+        if depth is None:
+            return (recipe,)
+        return (
+            replace(recipe, name=f"last {depth - 1} of {blocks - 1} blocks", plan=replace(recipe.plan, depth=depth)),
+        )
+    if depth is not None:
+        return (picture_recipe(blocks, rows, depth, seed=seed),)
+    if rows < _FEW_PICTURES:
+        return ()
+    return tuple(picture_recipe(blocks, rows, round(blocks * share), seed=seed) for share in (0.25, 0.5))
+
+
+def text_recipe(blocks: int, rows: int, classes: int, task: str, *, precision: str, seed: int) -> Recipe:
+    """Every layer of an encoder learns, the embeddings stay: what no text of the data has in it is not moved.
+
+    Few rows of few classes: supervised contrast, which uses every pair of a batch and needs few steps; else the
+    task's own loss from the fitted head on. Steps and rates were chosen on film reviews; the log has other sets.
+
+    Args:
+        blocks: of the stack, the head among them.
+        rows: chunks of text to learn from.
+        classes: labels or numbers.
+    """
+    contrast = task == "classes" and classes <= _BATCH // 8 and rows < _MANY
+    batch = _BATCH if contrast else 32
+    per_epoch = max(1, -(-rows // batch))
+    steps = max(20, min(4 * per_epoch, 64), per_epoch) if contrast else max(48, min(6 * per_epoch, 128), per_epoch)
+    plan = Plan(
+        depth=blocks - 1,
+        epochs=-(-steps // per_epoch),
+        lr=1e-4,
+        batch=batch,
+        weight_decay=0.01,
+        schedule="linear",
+        precision=precision,
+        seed=seed,
+    )
+    how = "classes pulled apart" if contrast else "from the fitted head on"
+    return Recipe(f"all layers, {how}", "contrast" if contrast else "task", plan, gain=(0.12, 0.12))
+
+
+def picture_recipe(blocks: int, rows: int, depth: int, *, seed: int) -> Recipe:
+    """The last blocks on stored activations of fixed views; the whole network with views drawn anew.
+
+    Args:
+        blocks: of the stack, the head among them.
+        rows: pictures to learn from.
+        depth: blocks that learn, the head among them.
+    """
+    whole = depth == blocks
+    return Recipe(
+        f"last {depth - 1} of {blocks - 1} blocks" if not whole else "whole network",
+        "task",
+        Plan(
+            depth,
+            epochs=max(3, min(8, 6000 // max(rows, 1))),
+            lr=1e-3,
+            lr_decay=0.85 if whole else 1.0,
+            batch=32,
+            weight_decay=0.01,
+            schedule="linear",
+            seed=seed,
+        ),
+        views=2,
+        stored=not whole,
+        smoothing=0.1,
+        gain=(0.1, 0.3),
+    )

@@ -1,0 +1,208 @@
+"""Below the head: the last blocks of a network learn, then a head is fitted on what they give."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from headstart.adapt.held import TAIL, Progress
+from headstart.adapt.inputs import examples_of, pictures_of, texts_of
+from headstart.adapt.recipes import Recipe
+from headstart.adapt.states import Before
+from headstart.core.examples import Examples
+from headstart.core.fit import fit
+from headstart.core.plan import Plan
+from headstart.core.stack import on_h
+from headstart.core.store import Store
+from headstart.core.task import Classify, Contrast, Label, Regress, Task
+from headstart.data.dataset import Dataset
+from headstart.errors import SkillError
+from headstart.heads.linear import Linear
+from headstart.sources.card import Card
+from headstart.sources.load import Pretrained, load
+
+Tail = dict[str, NDArray]
+_STILL = 0.01  # of the median deviation
+
+
+def tune(
+    card: Card,
+    data: Dataset,
+    y: NDArray,
+    recipe: Recipe,
+    cache: Path,
+    *,
+    head: Linear | None = None,
+    threads: int = 0,
+    budget: float = float("inf"),
+    weights: bool = True,
+    progress: Progress | None = None,
+) -> Pretrained:
+    """A pretrained network whose last `recipe.plan.depth` blocks have learned from the data.
+
+    Args:
+        y: targets, one per row of the data.
+        head: where the network's own head starts, on its last pooled output; None starts at random.
+        threads: of the CPU; 0 takes all.
+        budget: seconds of training; where the plan would take longer, fewer epochs or fewer rows are used.
+        weights: whether the network is pretrained; without it is the same architecture from scratch.
+        progress: told epochs.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    stack = load(card, cache, outputs=len(data.classes), seed=recipe.plan.seed, weights=weights)
+    if not weights:
+        _follow(stack)
+    if recipe.objective == "contrast":
+        stack.blocks["head"] = on_h(nn.Identity())
+    elif head is not None:
+        _start_head(stack.head_linear, head)
+    examples = examples_of(data, y, card, cache, views=recipe.views, threads=threads)
+    examples, plan = within(budget, stack, examples, recipe, data.task)
+    cut = stack.cut(plan.depth)
+    store, prefix = None, None
+    if recipe.stored and card.modality == "image":
+        store = Store(cache / "store")
+        prefix = Before(stack, card, cut, cache, threads=threads)
+
+    def told(epoch: int, _: float) -> None:
+        if progress:
+            progress(epoch + 1, plan.epochs)
+
+    if card.modality == "image":
+        stack.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    fit(stack, examples, _task(recipe, data.task), plan, store=store, prefix=prefix, on_epoch=told)
+    return stack.eval()
+
+
+def _follow(stack: Pretrained) -> None:
+    """Batch-norm statistics that keep up with a short run: at their published pace they would still be at 0 and 1."""
+    for module in stack.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.1
+
+
+def within(budget: float, stack: Pretrained, examples: Examples, recipe: Recipe, task: str) -> tuple[Examples, Plan]:
+    """The examples and the plan that fit into so many seconds, as two steps of this machine foretell.
+
+    Fewer epochs first; where even one takes too long, a random part of the rows.
+    """
+    plan = recipe.plan
+    per_epoch = -(-len(examples) // plan.batch)
+    if budget == float("inf") or not plan.epochs:
+        return examples, plan
+    seconds = _step_seconds(stack, examples, recipe, task)
+    epochs = int(budget / (seconds * per_epoch))
+    if epochs >= 1:
+        return examples, replace(plan, epochs=min(plan.epochs, epochs))
+    rows = max(plan.batch, int(budget / seconds) * plan.batch)
+    chosen = np.sort(np.random.default_rng([plan.seed, 3]).permutation(len(examples))[:rows])
+    return examples.take(chosen), replace(plan, epochs=1)
+
+
+def _step_seconds(stack: Pretrained, examples: Examples, recipe: Recipe, task: str) -> float:
+    """What one step takes, the faster of two; the weights stay, gradients are thrown away."""
+    plan, loss = recipe.plan, _task(recipe, task)
+    rows = np.random.default_rng(0).permutation(len(examples))[: plan.batch]
+    read, targets = examples.read(rows), examples.y
+    assert targets is not None
+    modes = [(module, module.training) for module in stack.modules()]
+    stack.learn(plan.depth).eval()  # no statistics move and no dropout draws: the run that follows stays as it was
+    cut, taken = stack.cut(plan.depth), []
+    for _ in range(2):
+        start = time.perf_counter()
+        with torch.no_grad():
+            state = stack({name: torch.from_numpy(array) for name, array in read.items()}, stop=cut)
+        if recipe.stored:
+            start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=plan.precision == "bfloat16"):
+            out = stack(state, start=cut)["h"].float()
+        loss.loss(out, torch.from_numpy(targets[rows])).backward()
+        stack.zero_grad(set_to_none=True)
+        taken.append(time.perf_counter() - start)
+    for module, mode in modes:
+        module.training = mode
+    return min(taken)
+
+
+def tail_of(stack: Pretrained, depth: int) -> Tail:
+    """TAIL + name -> values of every parameter and statistic of the blocks that learned, the head left out."""
+    named = {}
+    for block in stack.names[stack.cut(depth) : -1]:
+        for name, tensor in stack.blocks[block].state_dict().items():
+            named[f"{TAIL}{block}.{name}"] = tensor.detach().cpu().contiguous().numpy().copy()
+    return named
+
+
+def with_tail(card: Card, tail: Mapping[str, NDArray], cache: Path) -> Pretrained:
+    """The pretrained network with these values in place of its own.
+
+    Raises:
+        SkillError: a value that the network has no place for.
+    """
+    stack = load(card, cache, outputs=2)
+    places = {
+        f"{TAIL}{block}.{name}": tensor
+        for block in stack.names
+        for name, tensor in stack.blocks[block].state_dict().items()
+    }
+    for name, values in tail.items():
+        if name not in places or tuple(places[name].shape) != values.shape:
+            raise SkillError(f"{card.name} has no place for {name} of shape {values.shape}; the skill is of another.")
+        places[name].copy_(torch.from_numpy(values))
+    return stack
+
+
+def features(
+    stack: Pretrained, data: Dataset, card: Card, cache: Path, *, precision: str = "float32", threads: int = 0
+) -> NDArray:
+    """(n, d) what the head sees of each example, through PyTorch."""
+    if data.modality == "image":
+        return pooled(stack, pictures_of(data, card, threads=threads), precision=precision)
+    examples, cut = texts_of(data, card, cache)
+    return cut.pooled(pooled(stack, examples, precision=precision))
+
+
+def pooled(stack: Pretrained, examples: Examples, *, batch: int = 32, precision: str = "float32") -> NDArray:
+    """(n, d) what the head sees of each row of the examples; rows of like length go together."""
+    n = len(examples)
+    order = np.arange(n) if examples.lengths is None else np.argsort(-examples.lengths, kind="stable")
+    out: NDArray | None = None
+    stack.eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        for start in range(0, n, batch):
+            rows = order[start : start + batch]
+            state = {name: torch.from_numpy(array) for name, array in examples.read(rows).items()}
+            values = stack(state, stop=len(stack) - 1)["h"].float().numpy()
+            out = np.empty((n, values.shape[1]), np.float32) if out is None else out
+            out[rows] = values
+    assert out is not None
+    return out
+
+
+def _task(recipe: Recipe, task: str) -> Task:
+    if recipe.objective == "contrast":
+        return Contrast()
+    kinds: dict[str, Callable[[], Task]] = {
+        "classes": lambda: Classify(recipe.smoothing),
+        "labels": Label,
+        "numbers": Regress,
+    }
+    return kinds[task]()
+
+
+def _start_head(linear: nn.Linear, head: Linear) -> None:
+    """The fitted head in the network's own units: standardisation and temperature are folded into weight and bias."""
+    weight = head.weight / head.scale[:, None] / head.temperature
+    # units that hardly move have weights so large that the first step would throw all answers over
+    weight[head.scale < _STILL * np.median(head.scale)] = 0
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
+        linear.bias.copy_(torch.from_numpy(head.bias / head.temperature - head.mean @ weight))

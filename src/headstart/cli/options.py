@@ -1,0 +1,93 @@
+"""The options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headstart.errors import UsageError
+
+if TYPE_CHECKING:
+    from headstart.data.dataset import Options
+
+Data = Annotated[Path, typer.Argument(help="A folder of class folders, a table (CSV, TSV, JSONL, Parquet) or .npz.")]
+SkillPath = Annotated[Path, typer.Argument(help="A skill folder that `headstart fit` wrote.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Task = Annotated[str | None, typer.Option(help="classes, labels (several per example) or numbers; else detected.")]
+Text = Annotated[str | None, typer.Option(help="Column of the texts.")]
+Image = Annotated[str | None, typer.Option(help="Column of the picture paths.")]
+Label = Annotated[str | None, typer.Option(help="Column of the targets; several with commas between.")]
+Group = Annotated[str | None, typer.Option(help="Column of groups that stay on one side of the split.")]
+Time = Annotated[str | None, typer.Option(help="Column of times: the latest rows become the test.")]
+Seed = Annotated[int, typer.Option(help="Of every random draw.")]
+Threads = Annotated[int, typer.Option(help="CPU threads; 0 takes all.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of networks and stored activations.")]
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+
+
+def columns(
+    task: str | None = None,
+    text: str | None = None,
+    image: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+) -> Options:
+    """What the user said of the data."""
+    from headstart.data.dataset import Options
+
+    return Options(task=task, text=text, image=image, label=label, group=group, time=time)
+
+
+def at_least(least: int, **given: int) -> None:
+    """Refuse an option below its least value, by name.
+
+    Raises:
+        UsageError: a value that is too small.
+    """
+    for name, value in given.items():
+        if value < least:
+            raise UsageError(f"--{name} {value} is too small; use {least} or above.")
+
+
+def seconds(budget: str | None) -> float | None:
+    """60, 60s, 5m or 1h in seconds.
+
+    Raises:
+        UsageError: another form, or no time at all.
+    """
+    if budget is None:
+        return None
+    number = _measured(budget, _SECONDS)
+    if number is None:
+        raise UsageError(f"--budget {budget!r} is not a time; write for example 60s, 5m or 1h.")
+    if number <= 0:
+        raise UsageError(f"--budget {budget!r} must be above 0; write for example 60s, 5m or 1h.")
+    return number
+
+
+def size(cap: str) -> int:
+    """5GB, 500MB or a plain number in bytes.
+
+    Raises:
+        UsageError: another form, or below 0.
+    """
+    number = _measured(cap, _BYTES)
+    if number is None or number < 0:
+        raise UsageError(f"--cap {cap!r} is not a size; write for example 500MB or 5GB, 0 to keep next to nothing.")
+    return int(number)
+
+
+def _measured(text: str, units: dict[str, int]) -> float | None:
+    """The number times its unit; None for another form, and for what is not finite."""
+    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*([A-Za-z]*)\s*", text, re.ASCII)
+    if match is None or match[2].lower() not in units:
+        return None
+    number = float(match[1]) * units[match[2].lower()]
+    return number if math.isfinite(number) else None

@@ -1,0 +1,180 @@
+"""Commands that make a skill and use it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.cli.options import (
+    Cache,
+    Data,
+    Group,
+    Image,
+    Json,
+    Label,
+    Seed,
+    SkillPath,
+    Task,
+    Text,
+    Threads,
+    Time,
+    at_least,
+    columns,
+    seconds,
+)
+from headstart.cli.show import human, show
+from headstart.cli.tell import Console
+
+
+def fit(
+    context: typer.Context,
+    data: Data,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Skill folder; else NAME.skill here.")] = None,
+    task: Task = None,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    group: Group = None,
+    time: Time = None,
+    source: Annotated[str | None, typer.Option(help="Pretrained network; see `headstart models`.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Blocks that learn; 1 is a new head. Else decided by data.")] = None,
+    metric: Annotated[str | None, typer.Option(help="That decides and is reported first.")] = None,
+    balance: Annotated[bool, typer.Option("--balance", help="Weigh all classes the same.")] = False,
+    budget: Annotated[str | None, typer.Option(help="Time for going deeper, such as 60s or 5m.")] = None,
+    seed: Seed = 0,
+    threads: Threads = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or eager.")] = "auto",
+    no_examples: Annotated[bool, typer.Option("--no-examples", help="Keep data out of report and skill.")] = False,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Learn from labelled data: ends in a skill folder and a report."""
+    at_least(0, seed=seed)
+    allowed = seconds(budget)
+    from headstart.verbs.fit import Settings
+    from headstart.verbs.fit import fit as verb
+
+    with Console() as teller:
+        skill = verb(
+            data,
+            out,
+            options=columns(task, text, image, label, group, time),
+            settings=Settings(
+                source=source,
+                depth=depth,
+                metric=metric,
+                balance=balance,
+                seed=seed,
+                threads=threads,
+                device=device,
+                budget=allowed,
+                examples=not no_examples,
+            ),
+            cache=cache,
+            teller=teller,
+            command=f"headstart {shlex.join(context.obj)}",
+        )
+    about = json.loads((skill.folder / "metrics.json").read_text("utf8"))
+    score = about["score"]
+    show(
+        {"skill": str(skill.folder), "report": str(skill.folder / "report.html"), **about},
+        as_json,
+        lambda: (
+            f"{score['metric']} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}] on {score['n']} examples "
+            f"({score['where']}), {about['seconds']:.1f} s\nskill:  {skill.folder}\nreport: {skill.folder}/report.html"
+        ),
+    )
+
+
+def predict(
+    skill: SkillPath,
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders, a table, or - for lines of standard input.")],
+    every: Annotated[bool, typer.Option("--all", help="Add a column p_CLASS for every class.")] = False,
+    column: Annotated[str | None, typer.Option(help="Column of a table that holds texts or picture paths.")] = None,
+    threads: Threads = 0,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Label new inputs: one CSV row for each, in order. Exit code 1 when none of them could be read."""
+    at_least(0, threads=threads)
+    from headstart.verbs.predict import open_predictor
+    from headstart.verbs.predict import predict as verb
+
+    with Console() as teller:
+        predictor = open_predictor(skill, cache=cache, threads=threads)
+        rows = verb(predictor, list(inputs), column=column, teller=teller)
+        lost = sum(row.error is not None for row in rows)
+        if lost:
+            teller.say(f"{lost} of {len(rows)} inputs could not be read; the reasons stand under `error`.")
+    if as_json:
+        show({"predictions": [asdict(row) for row in rows]}, True, str)
+    else:
+        names = predictor.classes if every else ()
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["input", "label", "probability", "error", *(f"p_{name}" for name in names)])
+        for row in rows:
+            sure = "" if row.probability is None else f"{row.probability:.4f}"
+            each = (f"{row.all[name]:.4f}" if name in row.all else "" for name in names)
+            writer.writerow([row.input, row.label, sure, row.error, *each])
+    if lost == len(rows):
+        raise typer.Exit(1)
+
+
+def evaluate(
+    skill: SkillPath,
+    data: Data,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    threads: Threads = 0,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Score a skill on labelled data, with 95 % intervals."""
+    at_least(0, threads=threads)
+    from headstart.verbs.predict import evaluate as verb
+
+    with Console() as teller:
+        options = columns(text=text, image=image, label=label)
+        result = verb(skill, data, options=options, cache=cache, threads=threads, teller=teller)
+    show(result, as_json, lambda: _scores_in_words(result))
+
+
+def _scores_in_words(result: dict) -> str:
+    """One line per metric."""
+    lines = [f"{name:<18}{s['value']:.3f}  [{s['low']:.3f}, {s['high']:.3f}]" for name, s in result["scores"].items()]
+    left = [f"{len(result['left_out'])} left out; --json lists them"] if result.get("left_out") else []
+    return "\n".join([f"{result['n']} examples", *lines, *left])
+
+
+def export(
+    skill: SkillPath,
+    onnx: Annotated[Path | None, typer.Option(help="ONNX file to write, for example pets.onnx.")] = None,
+    openvino: Annotated[Path | None, typer.Option(help="OpenVINO folder to write.")] = None,
+    threads: Threads = 0,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Write a skill's whole function for other programs, compared with PyTorch before it is kept."""
+    at_least(0, threads=threads)
+    from headstart.verbs.export import export as verb
+
+    with Console() as teller:
+        done = verb(skill, onnx=onnx, openvino=openvino, cache=cache, threads=threads, teller=teller)
+
+    def words() -> str:
+        lines = []
+        for one in done:
+            lines += [f"{one.kind}: differs from PyTorch by at most {one.difference:.1e} (allowed {one.allowed:.0e})"]
+            lines += [f"  {human(file.stat().st_size):>9}  {file}" for file in one.files]
+        return "\n".join(lines)
+
+    written = [{**asdict(one), "files": [str(file) for file in one.files]} for one in done]
+    show({"exported": written}, as_json, words)

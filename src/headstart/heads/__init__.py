@@ -1,0 +1,1 @@
+"""Heads on pooled features and what they are measured by: linear models, metrics, baselines."""

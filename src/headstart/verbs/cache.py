@@ -1,0 +1,64 @@
+"""`cache`: what is kept on disk to save time, shown, verified and cleared."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.core import stock
+from headstart.errors import StoreError
+from headstart.places import cache_folder
+
+PARTS = ("store", "networks", "files")
+_WHAT = {
+    "store": "outputs of held blocks",
+    "networks": "networks compiled for this machine",
+    "files": "pretrained weights",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the cache: what it is, how many things are in it, and its size on disk."""
+
+    name: str
+    what: str
+    things: int
+    bytes: int
+
+
+def show(cache: Path | None = None) -> list[Part]:
+    """The parts of the cache with their sizes."""
+    root = cache or cache_folder()
+    return [Part(name, _WHAT[name], len(list((root / name).glob("*"))), _size(root / name)) for name in PARTS]
+
+
+def verify(cache: Path | None = None) -> list[Path]:
+    """Files whose bytes are not as they were written: stored outputs by their index, weights by their name."""
+    root = cache or cache_folder()
+    weights = [path for path in (root / "files").glob("*") if len(path.name) == 64]
+    return stock.damaged(root / "store") + [path for path in weights if stock.sha256(path) != path.name]
+
+
+def clear(part: str, cache: Path | None = None) -> int:
+    """Remove one part of the cache, or `all`; it is made or fetched again when it is needed. Returns bytes freed.
+
+    Raises:
+        StoreError: no such part, or files that cannot be removed.
+    """
+    root = cache or cache_folder()
+    if part not in (*PARTS, "all"):
+        raise StoreError(f"{part!r} is not a part of the cache; use {', '.join(PARTS)} or all.")
+    freed = 0
+    for name in PARTS if part == "all" else (part,):
+        freed += _size(root / name)
+        try:
+            shutil.rmtree(root / name, ignore_errors=False) if (root / name).exists() else None
+        except OSError as error:
+            raise StoreError(f"{root / name} cannot be cleared: {error.strerror}; close what uses it.") from error
+    return freed
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,294 @@
+"""`fit`: from data to a skill, with a report of what it is worth."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.adapt.held import open_held
+from headstart.adapt.learn import Learned, Learner
+from headstart.adapt.probe import Ask, Features, Folds
+from headstart.adapt.scratch import from_scratch
+from headstart.core import skill as skills
+from headstart.core.skill import Skill
+from headstart.core.store import Store
+from headstart.data.check import Finding, check
+from headstart.data.dataset import Dataset, Options
+from headstart.data.near import Look, look
+from headstart.data.read import read
+from headstart.data.split import Split, choice_folds, split
+from headstart.errors import DataError, UsageError
+from headstart.heads.metrics import METRICS, default_metric
+from headstart.places import cache_folder
+from headstart.quiet import hush
+from headstart.report import record as told
+from headstart.report.record import Record
+from headstart.sources.card import Card
+from headstart.sources.fetch import pull
+from headstart.sources.find import find
+from headstart.verbs.against import against
+from headstart.verbs.record import Measured, Rival, record_of
+from headstart.verbs.watch import Silent, Teller, Watch, peak_memory
+from headstart.version import __version__
+
+BUDGET = 300.0  # seconds for each tuned tail where nothing is said
+DEFAULT_SOURCE = {"image": "efficientnet-lite0", "text": "minilm-l6"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user decides of a fit beside the data's columns.
+
+    Attributes:
+        source: name or locator of the pretrained network; None takes the default of the modality.
+        depth: blocks that learn; None lets the data decide.
+        metric: that decides and is reported first; None takes the task's default.
+        balance: whether classes weigh the same however many rows they have.
+        seed: of every random draw.
+        threads: of the CPU; 0 takes all.
+        device: auto, cpu or cuda.
+        budget: seconds for going deeper; None leaves it to the rule.
+        examples: whether pictures and texts of the data may be in the report.
+        scratch: seconds for training the same network from scratch beside it; None leaves that out.
+    """
+
+    source: str | None = None
+    depth: int | None = None
+    metric: str | None = None
+    balance: bool = False
+    seed: int = 0
+    threads: int = 0
+    device: str = "auto"
+    budget: float | None = None
+    examples: bool = True
+    scratch: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and not 0 < self.budget < float("inf"):
+            raise UsageError(f"budget={self.budget:g} s must be above 0; write for example --budget 60s.")
+        if self.threads < 0:
+            raise UsageError(f"threads={self.threads} must be 0 (all) or above; write for example --threads 2.")
+        if self.depth is not None and self.depth < 1:
+            raise UsageError(f"depth={self.depth} must be 1 (a new head) or above; write for example --depth 1.")
+        if self.device not in ("auto", "cpu", "cuda", "eager"):
+            raise UsageError(f"device={self.device!r} is not one of auto, cpu, cuda, eager; write --device cpu.")
+        if self.metric is not None and self.metric not in METRICS:
+            raise UsageError(f"metric {self.metric!r} is unknown; use one of {', '.join(METRICS)}.")
+
+
+def fit(
+    data: str | Path,
+    out: str | Path | None = None,
+    *,
+    options: Options | None = None,
+    settings: Settings | None = None,
+    cache: Path | None = None,
+    teller: Teller | None = None,
+    command: str = "",
+) -> Skill:
+    """Learn from labelled data and write a skill.
+
+    Args:
+        data: folder or table.
+        out: of the skill; None takes NAME.skill in the current folder.
+        options: columns and task of the data; what is None is detected.
+        settings: everything else that a user decides.
+        cache: folder of networks and stored activations; None takes the user's.
+        teller: of words and progress.
+        command: as typed, for the report.
+
+    Raises:
+        HeadstartError: what is wrong with the data, the network or the disk, in one sentence.
+    """
+    hush()
+    settings, watch = settings or Settings(), Watch(teller or Silent())
+    cache = cache or cache_folder()
+    place = Path(out) if out else Path(f"{_name(data)}.skill")
+    with watch.stage("read the data"):
+        examples = read(data, options)
+        for reason in examples.because.values():
+            watch.teller.say(reason)
+    with watch.stage("check the data"):
+        parts = split(examples, seed=settings.seed)
+        looked = look(examples.pictures) if examples.modality == "image" else None
+        findings = check(examples, parts, looked=looked)
+        _tell(watch.teller, examples, parts, findings)
+    with watch.stage("open the network"):
+        card = find(settings.source or DEFAULT_SOURCE[examples.modality], cache)
+        _fits(card, examples)
+        pull(card, cache, watch.teller.say)
+        held = open_held(card, cache, threads=settings.threads)
+    thumbnails = None if looked is None else looked.thumbnails
+    if looked is not None and looked.broken:
+        examples, parts, thumbnails = _without(examples, parts, looked, np.array(sorted(looked.broken)))
+    store = Store(cache / "store")
+    with watch.stage("read through the network") as progress:
+        table = held.fill(examples, store, progress=progress)
+    ask = Ask(
+        examples.task,
+        settings.metric or default_metric(examples.task),
+        len(examples.classes),
+        settings.balance,
+        settings.seed,
+        examples.groups is not None or examples.times is not None,
+    )
+    features = Features(table, examples.keys, dict(zip(held.taps, held.network.widths, strict=True)))
+    job = Job(examples, parts, ask, watch, settings, Learner(examples, held, features, ask, cache, settings.depth))
+    learned = job.learn()
+    measured = job.measure(learned)
+    with watch.stage("compare with the classical way"):
+        rivals = against(examples, parts, ask, thumbnails)
+    if settings.scratch is not None:
+        with watch.stage("train the same network from scratch"):
+            rivals = (*rivals, job.scratch(settings.scratch))
+    with watch.stage("gather the report"):
+        record = record_of(
+            examples,
+            parts,
+            card,
+            learned,
+            measured,
+            findings,
+            ask,
+            rivals=rivals,
+            blocks=(*held.taps, "head"),
+            shown=settings.examples,
+        )
+        record = replace(record, command=command, created=datetime.now(UTC).isoformat(timespec="seconds"))
+    return _write(place, job, card, learned, record)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit's fixed parts."""
+
+    data: Dataset
+    parts: Split
+    ask: Ask
+    watch: Watch
+    settings: Settings
+    learner: Learner
+
+    def learn(self) -> Learned:
+        """What the skill is made of."""
+        with self.watch.stage("learn") as progress:
+            learner = replace(self.learner, progress=progress, budget=self.settings.budget or BUDGET)
+            return learner.learn(self.parts.train, self._folds(self.parts.train))
+
+    def measure(self, learned: Learned) -> Measured:
+        """Answers for rows that no choice has seen."""
+        if self.parts.test is not None:
+            with self.watch.stage("measure on the test part"):
+                return Measured(self.parts.test, learned.answers(self.parts.test), "held-out test part")
+        rows, out = [], []
+        count = len(self.parts.folds)
+        with self.watch.stage("measure by nested cross-validation") as progress:
+            for k, (train, test) in enumerate(self.parts.folds):
+                found = self.learner.learn(train, self._folds(train), last=False)
+                rows.append(test)
+                out.append(found.answers(test))
+                progress(k + 1, count)
+        return Measured(np.concatenate(rows), np.concatenate(out), f"{count}-fold nested cross-validation")
+
+    def scratch(self, budget: float) -> Rival:
+        """The same network from random weights, on the rows that the skill was measured on."""
+        held, start = self.learner.held, time.perf_counter()
+        folds = self.parts.folds if self.parts.test is None else ((self.parts.train, self.parts.test),)
+        out = [
+            from_scratch(
+                held.card,
+                len(held.taps) + 1,
+                self.data,
+                train,
+                test,
+                self.ask,
+                self.learner.cache,
+                fast=held.network.precision == "bf16",
+                budget=budget / len(folds),
+            )
+            for train, test in folds
+        ]
+        what = f"{held.card.architecture} from random weights"
+        return Rival("the same network from scratch", what, np.concatenate(out), time.perf_counter() - start)
+
+    def _folds(self, rows: NDArray[np.int64]) -> Folds:
+        """Folds for choices among these rows, as positions within them."""
+        given = self.parts.test is not None
+        folds = self.parts.folds if given else choice_folds(self.data, rows, seed=self.ask.seed)
+        position = np.full(len(self.data), -1)
+        position[rows] = np.arange(len(rows))
+        return tuple((position[a], position[b]) for a, b in folds)
+
+
+def _fits(card: Card, data: Dataset) -> None:
+    if card.modality != data.modality:
+        kinds = {"image": "pictures", "text": "texts"}
+        raise UsageError(
+            f"{card.name} reads {kinds[card.modality]} and the data holds {kinds[data.modality]}; "
+            f"use another --source: `headstart models` lists them."
+        )
+
+
+def _without(data: Dataset, parts: Split, looked: Look, broken: NDArray) -> tuple[Dataset, Split, NDArray]:
+    """Data, split and thumbnails without the rows that cannot be read."""
+    whole = np.setdiff1d(np.arange(len(data)), broken)
+    place = np.full(len(data), -1)
+    place[whole] = np.arange(len(whole))
+
+    def kept(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return place[np.setdiff1d(rows, broken)]
+
+    test = None if parts.test is None else kept(parts.test)
+    folds = tuple((kept(a), kept(b)) for a, b in parts.folds)
+    return data.take(whole), Split(kept(parts.train), test, folds, parts.how), looked.thumbnails[whole]
+
+
+def _tell(teller: Teller, data: Dataset, parts: Split, findings: tuple[Finding, ...]) -> None:
+    teller.say(parts.how)
+    for finding in findings:
+        teller.say(f"{finding.severity}: {finding.text}")
+    for problem in data.problems[:5]:
+        teller.say(f"left out: {problem.name}: {problem.why}")
+    if len(data.problems) > 5:
+        teller.say(f"left out: {len(data.problems) - 5} more, all in the report")
+    errors = [finding.text for finding in findings if finding.severity == "error"]
+    if errors:
+        raise DataError(errors[0])
+
+
+def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) -> Skill:
+    from headstart.report.card import card as model_card
+    from headstart.report.page import page
+
+    manifest = {
+        "headstart": __version__,
+        "name": place.name.removesuffix(".skill"),
+        "modality": job.data.modality,
+        "task": job.data.task,
+        "classes": list(job.data.classes),
+        "metric": job.ask.metric,
+        "source": asdict(card),
+        "depth": learned.depth,
+        "taps": list(learned.taps),
+        "data": job.data.fingerprint,
+    }
+    stages = tuple(told.Stage(stage.name, stage.seconds, stage.memory_mb) for stage in job.watch.stages)
+    record = replace(record, stages=stages, seconds=job.watch.seconds, memory_mb=peak_memory())
+    texts = {
+        "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
+        "report.html": page(record),
+        "README.md": model_card(record),
+    }
+    return skills.write(place, manifest, {**learned.head.arrays(), **learned.tail}, texts)
+
+
+def _name(data: str | Path) -> str:
+    stem = Path(data).absolute().name
+    return re.sub(r"\.[A-Za-z0-9]+$", "", stem) or "data"
