@@ -44,6 +44,16 @@ def texts_of(data: Dataset, card: Card, cache: Path) -> tuple[Examples, Chunks]:
     return Examples(keys, read, lengths=cut.lengths), cut
 
 
+def live(data: Dataset, card: Card, y: NDArray, *, seed: int, threads: int = 0) -> Examples:
+    """One example for each picture, in another square and sometimes mirrored at each reading; never stored."""
+    preparation, draw = preparation_of(card), np.random.default_rng([seed, 5])
+
+    def read(rows: NDArray[np.int64]) -> Arrays:
+        return _pictures(data, preparation, card, draw.integers(1, 1 << 30, len(rows)), threads or 2)(rows)
+
+    return Examples(data.keys, read, y, random_view=True)
+
+
 def pictures_of(data: Dataset, card: Card, y: NDArray | None = None, *, views: int = 1, threads: int = 0) -> Examples:
     """One example for each picture, normalised as the network wants it."""
     preparation = preparation_of(card)
@@ -51,13 +61,15 @@ def pictures_of(data: Dataset, card: Card, y: NDArray | None = None, *, views: i
     return Examples(data.keys, reads[0], y, views=tuple(reads[1:]))
 
 
-def _pictures(data: Dataset, preparation: Preparation, card: Card, view: int, threads: int) -> Read:
+def _pictures(data: Dataset, preparation: Preparation, card: Card, view: int | NDArray[np.int64], threads: int) -> Read:
+    """Reads pictures in one view, or each row of the call in its own."""
     normal, sources = _normaliser(card), data.pictures
 
     def read(rows: NDArray[np.int64]) -> Arrays:
+        views = np.broadcast_to(np.asarray(view), len(rows))
         with ThreadPoolExecutor(threads) as pool:
-            pixels = list(pool.map(lambda row: load(sources[row], preparation, view=view), rows))
-        return {"h": normal(np.stack(pixels))}
+            pixels = pool.map(lambda row, v: load(sources[row], preparation, view=int(v)), rows, views)
+            return {"h": normal(np.stack(list(pixels)))}
 
     return read
 

@@ -20,6 +20,7 @@ from headstart.heads import metrics
 from headstart.heads.linear import Fitted, Linear, fit_head
 from headstart.heads.temperature import temperature
 
+_BUDGET = 300.0  # seconds for each tuned tail where nothing is said
 Rows = NDArray[np.int64]
 Read = Callable[[Rows], NDArray]
 
@@ -70,7 +71,7 @@ class Learner:
         ask: task, metric and seed.
         cache: folder of networks and stored activations.
         depth: blocks that learn; None lets the data decide.
-        budget: seconds for each tuned tail.
+        budget: seconds for each tuned tail; None leaves it to the rule.
         progress: told epochs of a tail.
     """
 
@@ -80,7 +81,7 @@ class Learner:
     ask: Ask
     cache: Path
     depth: int | None = None
-    budget: float = 300.0
+    budget: float | None = None
     progress: Progress | None = None
 
     def learn(self, rows: Rows, folds: Folds, *, last: bool = True) -> Learned:
@@ -104,6 +105,7 @@ class Learner:
             precision=self.held.network.precision,
             seed=self.ask.seed,
             depth=self.depth,
+            patient=self.budget is not None,
         )
         best = probe
         for recipe in tried:
@@ -148,7 +150,7 @@ class Learner:
             recipe,
             self.cache,
             head=self._start(recipe, rows[a], y[a]),
-            budget=self.budget,
+            budget=self.budget or _BUDGET,
             progress=self.progress,
         )
 

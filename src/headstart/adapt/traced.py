@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from headstart.engine.trace import save
 from headstart.sources.card import Card
+from headstart.sources.encoder import Encoder
 from headstart.sources.load import Pretrained
 
 
@@ -57,7 +58,8 @@ def save_taps(stack: Pretrained, card: Card, folder: Path, *, cuts: list[int] | 
         pixels = torch.randint(0, 256, (2, card.size, card.size, 3), dtype=torch.uint8, generator=draw)
         save(FromPixels(stack.eval(), card, cuts), {"pixels": pixels}, names, folder)
         return
-    ids = torch.randint(1000, 2000, (2, 12), generator=draw)
+    assert isinstance(stack, Encoder)
+    ids = torch.randint(min(5, stack.vocabulary - 1), stack.vocabulary, (2, 12), generator=draw)
     mask = torch.ones(2, 12, dtype=torch.int64)
     mask[1, 7:] = 0
     save(FromIds(stack.eval(), cuts), {"ids": ids, "mask": mask}, names, folder)

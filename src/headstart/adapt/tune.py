@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from headstart.adapt.held import TAIL, Progress
-from headstart.adapt.inputs import examples_of, pictures_of, texts_of
+from headstart.adapt.inputs import examples_of, live, pictures_of, texts_of
 from headstart.adapt.recipes import Recipe
 from headstart.adapt.states import Before
 from headstart.core.examples import Examples
@@ -58,13 +58,15 @@ def tune(
     if threads:
         torch.set_num_threads(threads)
     stack = load(card, cache, outputs=len(data.classes), seed=recipe.plan.seed, weights=weights)
-    if not weights:
-        _follow(stack)
+    _follow(stack)
     if recipe.objective == "contrast":
         stack.blocks["head"] = on_h(nn.Identity())
     elif head is not None:
         _start_head(stack.head_linear, head)
-    examples = examples_of(data, y, card, cache, views=recipe.views, threads=threads)
+    if card.modality == "image" and not recipe.stored:
+        examples = live(data, card, y, seed=recipe.plan.seed, threads=threads)
+    else:
+        examples = examples_of(data, y, card, cache, views=recipe.views, threads=threads)
     examples, plan = within(budget, stack, examples, recipe, data.task)
     cut = stack.cut(plan.depth)
     store, prefix = None, None
@@ -191,7 +193,7 @@ def _task(recipe: Recipe, task: str) -> Task:
     if recipe.objective == "contrast":
         return Contrast()
     kinds: dict[str, Callable[[], Task]] = {
-        "classes": lambda: Classify(recipe.smoothing),
+        "classes": Classify,
         "labels": Label,
         "numbers": Regress,
     }

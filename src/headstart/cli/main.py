@@ -18,7 +18,7 @@ NAME = "headstart"
 INTERRUPTED = 130
 
 # typer carries its own copy of click since 0.20 and imported it before: its parent class is reached without a name
-_Mistake = cast("type[typer.BadParameter]", typer.BadParameter.mro()[1])
+_Mistake: type[Exception] = typer.BadParameter.mro()[1]
 
 app = typer.Typer(
     add_completion=False,
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Transfer learning on the machine you have: from a little data to a working model, with proof.",
 )
-for command in (look.inspect, skills.fit, skills.evaluate, skills.predict, skills.export):
+for command in (look.inspect, skills.fit, skills.evaluate, skills.predict, skills.export, skills.demo):
     app.command()(command)
 app.add_typer(manage.models, name="models")
 app.add_typer(manage.cache, name="cache")
@@ -76,7 +76,7 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         code = INTERRUPTED
     except _Mistake as mistake:
-        return _refuse(_sentence(mistake), 2)
+        return _refuse(_sentence(cast("typer.BadParameter", mistake)), 2)
     except UsageError as error:
         return _refuse(str(error), 2)
     except HeadstartError as error:
@@ -95,7 +95,8 @@ def _sentence(mistake: typer.BadParameter) -> str:
     """What typer says of arguments that do not fit, with the place where the right ones are listed."""
     said = " ".join(mistake.format_message().split()).rstrip(".")
     command = mistake.ctx.command_path if mistake.ctx else NAME
-    return f"{said[:1].lower()}{said[1:]}; see `{command} --help`."
+    said = f"{said[:1].lower()}{said[1:]}"
+    return f"{said} See `{command} --help`." if said.endswith("?") else f"{said}; see `{command} --help`."
 
 
 def _never_fail_to_print() -> None:

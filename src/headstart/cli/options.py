@@ -25,7 +25,7 @@ Group = Annotated[str | None, typer.Option(help="Column of groups that stay on o
 Time = Annotated[str | None, typer.Option(help="Column of times: the latest rows become the test.")]
 Seed = Annotated[int, typer.Option(help="Of every random draw.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 takes all.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder of networks and stored activations.")]
+Cache = Annotated[Path | None, typer.Option("--cache", help="Folder of networks and stored activations.")]
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}

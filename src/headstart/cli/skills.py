@@ -82,14 +82,19 @@ def fit(
             command=f"headstart {shlex.join(context.obj)}",
         )
     about = json.loads((skill.folder / "metrics.json").read_text("utf8"))
-    score = about["score"]
     show(
         {"skill": str(skill.folder), "report": str(skill.folder / "report.html"), **about},
         as_json,
-        lambda: (
-            f"{score['metric']} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}] on {score['n']} examples "
-            f"({score['where']}), {about['seconds']:.1f} s\nskill:  {skill.folder}\nreport: {skill.folder}/report.html"
-        ),
+        lambda: _fit_in_words(about, skill.folder),
+    )
+
+
+def _fit_in_words(about: dict, folder: Path) -> str:
+    """The score with its interval, and where the skill is."""
+    score = about["score"]
+    return (
+        f"{score['metric']} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}] on {score['n']} examples "
+        f"({score['where']}), {about['seconds']:.1f} s\nskill:  {folder}\nreport: {folder / 'report.html'}"
     )
 
 
@@ -162,7 +167,10 @@ def export(
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Write a skill's whole function for other programs, compared with PyTorch before it is kept."""
+    """Write a skill for other programs: ONNX, OpenVINO.
+
+    Its whole function, compared with PyTorch before it is kept.
+    """
     at_least(0, threads=threads)
     from headstart.verbs.export import export as verb
 
@@ -178,3 +186,23 @@ def export(
 
     written = [{**asdict(one), "files": [str(file) for file in one.files]} for one in done]
     show({"exported": written}, as_json, words)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the data and the skills.")] = Path("."),
+    seed: Seed = 0,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Real data, few labels: what a head start is worth."""
+    at_least(0, seed=seed)
+    from headstart.verbs.demo import demo as verb
+    from headstart.verbs.demo import table
+
+    with Console() as teller:
+        shown = verb(out, cache=cache, seed=seed, teller=teller)
+    told = [
+        {"name": one.name, "labels": one.labels, "skill": str(one.skill.folder), **one.record.to_json()}
+        for one in shown
+    ]
+    show({"demo": told}, as_json, lambda: table(shown))

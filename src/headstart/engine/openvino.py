@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,28 +50,33 @@ class Compiled:
         return [np.array(result[index]) for index in range(len(self.outputs))]
 
     def run(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.int64], list[NDArray]]]:
-        """Outputs of many batches as they become ready, not always in order; each comes with its rows.
+        """Outputs of many batches, in their order; each comes with its rows.
 
         Args:
             batches: (rows, inputs) pairs; read ahead while earlier ones are computed.
         """
-        import openvino as ov
-
-        done: SimpleQueue = SimpleQueue()
-        # twice the streams: one batch is prepared and handed over while another is computed
-        queue = ov.AsyncInferQueue(self.model, 2 * int(self.model.get_property("NUM_STREAMS")))
-
-        def keep(request: openvino.InferRequest, rows: NDArray[np.int64]) -> None:
-            done.put((rows, [tensor.data.copy() for tensor in request.output_tensors]))
-
-        queue.set_callback(keep)
+        # A ring of requests that are waited for, without callbacks into Python: a callback's thread needs the
+        # interpreter's lock when it ends, and whoever frees its queue meanwhile holds that lock for ever.
+        # Twice the streams: one batch is prepared and handed over while another is computed.
+        most = 2 * int(self.model.get_property("NUM_STREAMS"))
+        free = [self.model.create_infer_request() for _ in range(most)]
+        busy: deque[tuple[openvino.InferRequest, NDArray[np.int64]]] = deque()
         for rows, inputs in batches:
-            queue.start_async(dict(inputs), rows)
-            while not done.empty():
-                yield done.get()
-        queue.wait_all()
-        while not done.empty():
-            yield done.get()
+            if not free:
+                request, ended = busy.popleft()
+                yield ended, _outputs(request)
+                free.append(request)
+            request = free.pop()
+            request.start_async(dict(inputs))
+            busy.append((request, rows))
+        while busy:
+            request, ended = busy.popleft()
+            yield ended, _outputs(request)
+
+
+def _outputs(request: openvino.InferRequest) -> list[NDArray]:
+    request.wait()
+    return [tensor.data.copy() for tensor in request.output_tensors]
 
 
 def is_there(folder: Path) -> bool:

@@ -58,6 +58,11 @@ class Encoder(Stack):
         """The new head."""
         return self.blocks["head"].module  # pyright: ignore[reportReturnType]
 
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids there are."""
+        return _config(self._network[0]).vocab_size
+
     def forward(self, state: State, start: int = 0, stop: int | None = None) -> State:
         """Run blocks [start, stop)."""
         last = len(self) - 1

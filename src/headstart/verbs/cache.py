@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.core import stock
-from headstart.errors import StoreError
+from headstart.errors import StoreError, UsageError
 from headstart.places import cache_folder
 
 PARTS = ("store", "networks", "files")
@@ -37,7 +37,7 @@ def show(cache: Path | None = None) -> list[Part]:
 def verify(cache: Path | None = None) -> list[Path]:
     """Files whose bytes are not as they were written: stored outputs by their index, weights by their name."""
     root = cache or cache_folder()
-    weights = [path for path in (root / "files").glob("*") if len(path.name) == 64]
+    weights = [path for path in sorted((root / "files").glob("*")) if len(path.name) == 64]
     return stock.damaged(root / "store") + [path for path in weights if stock.sha256(path) != path.name]
 
 
@@ -45,19 +45,30 @@ def clear(part: str, cache: Path | None = None) -> int:
     """Remove one part of the cache, or `all`; it is made or fetched again when it is needed. Returns bytes freed.
 
     Raises:
-        StoreError: no such part, or files that cannot be removed.
+        UsageError: no such part.
+        StoreError: files that cannot be removed.
     """
     root = cache or cache_folder()
     if part not in (*PARTS, "all"):
-        raise StoreError(f"{part!r} is not a part of the cache; use {', '.join(PARTS)} or all.")
+        raise UsageError(f"{part!r} is not a part of the cache; use {', '.join(PARTS)} or all.")
     freed = 0
     for name in PARTS if part == "all" else (part,):
-        freed += _size(root / name)
+        folder = root / name
+        freed += _size(folder)
         try:
-            shutil.rmtree(root / name, ignore_errors=False) if (root / name).exists() else None
+            if folder.exists():
+                shutil.rmtree(folder)
         except OSError as error:
-            raise StoreError(f"{root / name} cannot be cleared: {error.strerror}; close what uses it.") from error
+            raise StoreError(f"{folder} cannot be cleared: {error.strerror}; close what uses it.") from error
     return freed
+
+
+def trim(cap: int, cache: Path | None = None) -> int:
+    """Keep the outputs of held blocks below `cap` bytes, the longest unused go first. Returns bytes freed.
+
+    The table used last stays, whatever its size.
+    """
+    return stock.keep_below((cache or cache_folder()) / "store", cap)
 
 
 def _size(folder: Path) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.held import open_held
+from headstart.adapt.held import Held, open_held
 from headstart.adapt.learn import Learned, Learner
 from headstart.adapt.probe import Ask, Features, Folds
 from headstart.adapt.scratch import from_scratch
@@ -38,7 +38,6 @@ from headstart.verbs.record import Measured, Rival, record_of
 from headstart.verbs.watch import Silent, Teller, Watch, peak_memory
 from headstart.version import __version__
 
-BUDGET = 300.0  # seconds for each tuned tail where nothing is said
 DEFAULT_SOURCE = {"image": "efficientnet-lite0", "text": "minilm-l6"}
 
 
@@ -140,7 +139,7 @@ def fit(
         examples.groups is not None or examples.times is not None,
     )
     features = Features(table, examples.keys, dict(zip(held.taps, held.network.widths, strict=True)))
-    job = Job(examples, parts, ask, watch, settings, Learner(examples, held, features, ask, cache, settings.depth))
+    job = Job(examples, parts, ask, watch, settings, _learner(examples, parts, held, features, ask, cache, settings))
     learned = job.learn()
     measured = job.measure(learned)
     with watch.stage("compare with the classical way"):
@@ -179,7 +178,7 @@ class Job:
     def learn(self) -> Learned:
         """What the skill is made of."""
         with self.watch.stage("learn") as progress:
-            learner = replace(self.learner, progress=progress, budget=self.settings.budget or BUDGET)
+            learner = replace(self.learner, progress=progress)
             return learner.learn(self.parts.train, self._folds(self.parts.train))
 
     def measure(self, learned: Learned) -> Measured:
@@ -234,6 +233,15 @@ def _fits(card: Card, data: Dataset) -> None:
             f"{card.name} reads {kinds[card.modality]} and the data holds {kinds[data.modality]}; "
             f"use another --source: `headstart models` lists them."
         )
+
+
+def _learner(
+    data: Dataset, parts: Split, held: Held, features: Features, ask: Ask, cache: Path, settings: Settings
+) -> Learner:
+    budget = settings.budget
+    if budget is not None and parts.test is None:
+        budget /= len(parts.folds) + 1  # nested cross-validation learns once for every fold, and once for all
+    return Learner(data, held, features, ask, cache, settings.depth, budget)
 
 
 def _without(data: Dataset, parts: Split, looked: Look, broken: NDArray) -> tuple[Dataset, Split, NDArray]:
