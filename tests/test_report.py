@@ -222,7 +222,7 @@ def test_the_page_shows_the_numbers_of_the_record():
         "93.2 % of 50 new pictures get the right answer.",
         "between 90.1 and 95.4 %",
         "The head start is worth 19.1 points over HOG + linear",
-        "this model 93.2 % [90.1, 95.4] 6.1 s",
+        "93.2 % [90.1, 95.4] 6.1 s",
         "74.1 % [69.0, 79.0] 1.3 s",
         "92.7 % [90.0, 95.1]",
         "head on stage1 (chosen) 91.0 % [87.0, 94.0] 1.2 s",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.adapt.deeper import Verdict, judged, verdict
 from headstart.adapt.held import Held, Progress
 from headstart.adapt.probe import Ask, Features, Folds, Rung, fit_probe, look
-from headstart.adapt.recipes import Recipe, recipes
+from headstart.adapt.recipes import Recipe, recipes, worth_a_try
 from headstart.core.store import Store
 from headstart.data.dataset import Dataset
 from headstart.heads import metrics
@@ -108,7 +108,10 @@ class Learner:
             patient=self.budget is not None,
         )
         best = probe
+        left = 1 - probe.fitted.cv_score if self.ask.better(1.0, 0.0) else probe.fitted.cv_score
         for recipe in tried:
+            if self.depth is None and not worth_a_try(recipe, left, patient=self.budget is not None):
+                return replace(best, rule=best.rule + _untried(recipe, left))
             found, seen = self._try(recipe, rows, y, folds, best, last)
             if found is None:
                 return replace(best, rungs=seen.rungs, rule=seen.rule)
@@ -219,6 +222,13 @@ def _beats(a: Rung, b: Rung, ask: Ask) -> bool:
 def _rule(recipe: Recipe, said: Verdict) -> str:
     done = "was kept" if said.pays else "was not worth it"
     return f"Going deeper ({recipe.name}) {done}: {said.words}. "
+
+
+def _untried(recipe: Recipe, left: float) -> str:
+    return (
+        f" Going deeper ({recipe.name}) was not tried: with {100 * left:.1f} points left to gain, such a tail is "
+        f"expected to bring {100 * recipe.gain[0] * left:.1f}; --budget 60s tries it."
+    )
 
 
 def _outputs(head: Linear, x: NDArray) -> NDArray:

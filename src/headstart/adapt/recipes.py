@@ -25,6 +25,7 @@ class Recipe:
         views: fixed views of each picture.
         stored: whether what enters the tail is computed once and kept; without it the views are drawn anew.
         gain: share of the head's errors that such a tail took away on other data, mean and deviation.
+        worth: expected gain of the metric below which it is not tried unless time was given for it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Recipe:
     views: int = 1
     stored: bool = True
     gain: tuple[float, float] = (0.0, 0.1)
+    worth: float = 0.005
 
 
 def recipes(
@@ -80,6 +82,16 @@ def recipes(
         return ()
     depths = (max(2, round(blocks * share)) for share in _SHARES)
     return tuple(picture_recipe(blocks, rows, columns, task, deeper, seed=seed) for deeper in depths)
+
+
+def worth_a_try(recipe: Recipe, left: float, *, patient: bool) -> bool:
+    """Whether a tail promises enough for the time that it takes to find out.
+
+    Args:
+        left: of the metric, still to gain.
+        patient: whether time was given for it.
+    """
+    return patient or recipe.gain[0] * left >= recipe.worth
 
 
 def text_recipe(blocks: int, rows: int, classes: int, task: str, *, precision: str, seed: int) -> Recipe:
@@ -139,4 +151,4 @@ def picture_recipe(blocks: int, rows: int, columns: int, task: str, depth: int, 
     )
     name = "whole network" if whole else f"last {depth - 1} of {blocks - 1} blocks"
     how = ", classes pulled apart" if contrast else ", from the fitted head on"
-    return Recipe(name + how, "contrast" if contrast else "task", plan, stored=not whole, gain=(0.1, 0.25))
+    return Recipe(name + how, "contrast" if contrast else "task", plan, stored=not whole, gain=(0.1, 0.25), worth=0.015)
