@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,9 +13,12 @@ from networks import sentences, small_convnet, small_encoder, write_pictures, wr
 from PIL import Image
 from tokenizers import Tokenizer
 
+from headstart.adapt.held import open_held
 from headstart.core.skill import read as read_skill
 from headstart.data.dataset import Options
-from headstart.errors import DataError, UsageError
+from headstart.data.read import read_inputs
+from headstart.engine.openvino import cosine
+from headstart.errors import DataError, EngineError, UsageError
 from headstart.sources.find import find
 from headstart.sources.load import load
 from headstart.verbs.fit import Settings, fit
@@ -254,6 +258,28 @@ print(sorted({{"torch", "timm", "transformers", "tensorflow"}} & set(sys.modules
     assert done.stdout.split("\n")[:2] == ["good", "[]"], done.stderr[-2000:]
     again = read_skill(root / "again.skill")
     assert all(np.array_equal(again.arrays[name], texts.arrays[name]) for name in texts.arrays)
+
+
+def test_an_engine_that_disagrees_is_not_used_and_that_is_said(place, texts, tmp_path):
+    root, source, _ = place
+    card = find(source, root / "cache")
+    shutil.copytree(root / "cache", tmp_path / "cache")
+    (sample,) = (tmp_path / "cache" / "networks").glob(f"{card.digest}-*/sample.npz")
+    with np.load(sample) as loaded:
+        arrays = dict(loaded)
+    arrays["out.layer2"] = arrays["out.layer2"][:, ::-1]  # as if PyTorch had said something else
+    np.savez(sample, **arrays)
+    with pytest.raises(EngineError, match="agrees with PyTorch by a cosine of"):
+        open_held(card, tmp_path / "cache", device="cpu")
+    said = []
+    slow, fast = open_held(card, tmp_path / "cache", told=said.append), open_held(card, root / "cache")
+    assert len(said) == 1
+    assert "through PyTorch, which is slower" in said[0]
+    assert slow.network.version.startswith("torch")
+    data = read_inputs([text for text, _ in sentences(12, seed=7)], modality="text")
+    for a, b in zip(slow.read(data), fast.read(data), strict=True):
+        assert a.shape == b.shape
+        assert cosine(a, b) > 0.99
 
 
 def test_pictures_for_a_network_of_texts_are_refused(place, tmp_path):

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 from headstart.version import __version__
 
 if TYPE_CHECKING:
+    from headstart.verbs.demo import demo
+    from headstart.verbs.export import export
     from headstart.verbs.fit import fit
+    from headstart.verbs.inspect import inspect
+    from headstart.verbs.models import models
     from headstart.verbs.predict import evaluate, predict
 
-__all__ = ["__version__", "evaluate", "fit", "predict"]
+__all__ = ["__version__", "demo", "evaluate", "export", "fit", "inspect", "models", "predict"]
 
-_HOME = {"fit": "fit", "predict": "predict", "evaluate": "predict"}
+_HOME = {name: {"evaluate": "predict"}.get(name, name) for name in __all__[1:]}
 
 
 def __getattr__(name: str) -> object:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from headstart.core.store import Address, Store, Table
 from headstart.data.dataset import Dataset
 from headstart.data.pictures import Preparation, batches
 from headstart.data.tokens import chunks, open_tokenizer
-from headstart.engine.openvino import Compiled, is_there, open_compiled
+from headstart.engine.openvino import Batch, is_there, open_compiled
+from headstart.errors import EngineError
 from headstart.sources.card import Card, card_of
 from headstart.sources.fetch import path_of
 
@@ -33,6 +34,20 @@ TAIL = "tail."  # before the names of learned parameters in a skill
 _VERSION = 1  # of what is traced; another number makes compiled networks anew
 
 
+class Engine(Protocol):
+    """What runs a network: `engine.openvino.Compiled` or `engine.eager.Eager`."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def widths(self) -> tuple[int, ...]: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    def run(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.int64], list[NDArray]]]: ...
+
+
 @dataclass(frozen=True)
 class Held:
     """A network whose pooled outputs are read without PyTorch.
@@ -47,7 +62,7 @@ class Held:
 
     card: Card
     weights: str
-    network: Compiled
+    network: Engine
     cache: Path
     threads: int = 0
 
@@ -128,20 +143,38 @@ def preparation_of(card: Card) -> Preparation:
     return Preparation(card.size, card.crop, card.mean, card.std, card.interpolation)
 
 
-def open_held(card: Card, cache: Path, *, threads: int = 0) -> Held:
+def open_held(
+    card: Card, cache: Path, *, threads: int = 0, device: str = "auto", told: Callable[[str], None] | None = None
+) -> Held:
     """A pretrained network's held blocks; traced through PyTorch the first time only.
+
+    Args:
+        device: auto (the fast engine, else PyTorch on the CPU), cpu (the fast engine alone), eager or cuda (PyTorch).
+        told: why PyTorch stands in for the fast engine, where it does.
 
     Raises:
         SourceError: its files cannot be had.
-        EngineError: the engine cannot run it as PyTorch does.
+        EngineError: the engine cannot run it as PyTorch does, and `device` does not allow PyTorch itself.
     """
     folder = cache / "networks" / f"{card.digest}-{_VERSION}"
-    if not is_there(folder):
-        from headstart.adapt.traced import save_taps  # brings torch in
-        from headstart.sources.load import load
+    if device in ("auto", "cpu"):
+        try:
+            if not is_there(folder):
+                from headstart.adapt.traced import save_taps  # brings torch in
+                from headstart.sources.load import load
 
-        save_taps(load(card, cache, outputs=2), card, folder)
-    return Held(card, card.digest, open_compiled(folder, threads=threads), cache, threads)
+                save_taps(load(card, cache, outputs=2), card, folder)
+            return Held(card, card.digest, open_compiled(folder, threads=threads), cache, threads)
+        except EngineError as error:
+            if device == "cpu":
+                raise
+            if told:
+                told(f"the network runs through PyTorch, which is slower: {error}")
+    from headstart.adapt.traced import eager_taps
+    from headstart.sources.load import load
+
+    engine = eager_taps(load(card, cache, outputs=2), card, "cuda" if device == "cuda" else "cpu")
+    return Held(card, card.digest, engine, cache, threads)
 
 
 def joined(table: Table, keys: Sequence[str], taps: Iterable[str]) -> NDArray:

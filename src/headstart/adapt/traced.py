@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from headstart.engine.eager import Eager
 from headstart.engine.trace import save
 from headstart.sources.card import Card
 from headstart.sources.encoder import Encoder
@@ -51,15 +52,32 @@ def save_taps(stack: Pretrained, card: Card, folder: Path, *, cuts: list[int] | 
     Raises:
         EngineError: the network cannot be traced.
     """
+    module, sample, names = _ready(stack, card, cuts)
+    save(module, sample, names, folder)
+
+
+def eager_taps(stack: Pretrained, card: Card, device: str, *, cuts: list[int] | None = None) -> Eager:
+    """The same outputs through PyTorch.
+
+    Raises:
+        EngineError: a device that is not there.
+    """
+    module, sample, names = _ready(stack, card, cuts)
+    with torch.no_grad():
+        widths = [value.shape[-1] for value in module(*sample.values())]
+    return Eager(module, list(sample), names, widths, device)
+
+
+def _ready(stack: Pretrained, card: Card, cuts: list[int] | None) -> tuple[nn.Module, dict[str, Tensor], list[str]]:
+    """A module of the engine's inputs, a sample of them, and the names of its outputs."""
     cuts = cuts or list(range(1, len(stack)))
     names = [stack.names[cut - 1] for cut in cuts]
     draw = torch.Generator().manual_seed(0)
     if card.modality == "image":
         pixels = torch.randint(0, 256, (2, card.size, card.size, 3), dtype=torch.uint8, generator=draw)
-        save(FromPixels(stack.eval(), card, cuts), {"pixels": pixels}, names, folder)
-        return
+        return FromPixels(stack.eval(), card, cuts), {"pixels": pixels}, names
     assert isinstance(stack, Encoder)
     ids = torch.randint(min(5, stack.vocabulary - 1), stack.vocabulary, (2, 12), generator=draw)
     mask = torch.ones(2, 12, dtype=torch.int64)
     mask[1, 7:] = 0
-    save(FromIds(stack.eval(), cuts), {"ids": ids, "mask": mask}, names, folder)
+    return FromIds(stack.eval(), cuts), {"ids": ids, "mask": mask}, names

@@ -52,12 +52,13 @@ def fit(
     threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or eager.")] = "auto",
     no_examples: Annotated[bool, typer.Option("--no-examples", help="Keep data out of report and skill.")] = False,
+    scratch: Annotated[str | None, typer.Option(help="Time to train the same network from scratch beside it.")] = None,
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
     """Learn from labelled data: ends in a skill folder and a report."""
     at_least(0, seed=seed)
-    allowed = seconds(budget)
+    allowed, beside = seconds(budget), seconds(scratch)
     from headstart.verbs.fit import Settings
     from headstart.verbs.fit import fit as verb
 
@@ -76,6 +77,7 @@ def fit(
                 device=device,
                 budget=allowed,
                 examples=not no_examples,
+                scratch=beside,
             ),
             cache=cache,
             teller=teller,

@@ -52,7 +52,7 @@ class Settings:
         balance: whether classes weigh the same however many rows they have.
         seed: of every random draw.
         threads: of the CPU; 0 takes all.
-        device: auto, cpu or cuda.
+        device: auto, cpu (the fast engine alone), eager or cuda (PyTorch).
         budget: seconds for going deeper; None leaves it to the rule.
         examples: whether pictures and texts of the data may be in the report.
         scratch: seconds for training the same network from scratch beside it; None leaves that out.
@@ -123,7 +123,7 @@ def fit(
         card = find(settings.source or DEFAULT_SOURCE[examples.modality], cache)
         _fits(card, examples)
         pull(card, cache, watch.teller.say)
-        held = open_held(card, cache, threads=settings.threads)
+        held = open_held(card, cache, threads=settings.threads, device=settings.device, told=watch.teller.say)
     thumbnails = None if looked is None else looked.thumbnails
     if looked is not None and looked.broken:
         examples, parts, thumbnails = _without(examples, parts, looked, np.array(sorted(looked.broken)))
