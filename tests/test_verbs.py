@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -127,6 +128,15 @@ def test_every_row_is_measured_once_where_no_test_was_held_out(texts):
     assert np.sum(told["confusion"]) == 120
     right = np.trace(told["confusion"]) / 120
     assert told["score"]["value"] == pytest.approx(right)
+
+
+def test_the_plan_says_what_decided_and_why(texts):
+    plan = tomllib.loads((texts.folder / "plan.toml").read_text("utf8"))
+    assert plan["depth"] == texts.manifest["depth"] == 1
+    assert plan["taps"] == texts.manifest["taps"]
+    assert plan["data"] == texts.manifest["data"]
+    assert plan["because"]["depth"]["from"] == "user"
+    assert plan["because"]["depth"]["text"].startswith("Depth 1 was asked for.")
 
 
 def write_parts(folder, flip):

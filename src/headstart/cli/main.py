@@ -11,7 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from headstart.cli import look, manage, skills
-from headstart.errors import HeadstartError, UsageError
+from headstart.errors import DepthError, HeadstartError, UsageError
 from headstart.version import __version__
 
 NAME = "headstart"
@@ -77,7 +77,7 @@ def _run(arguments: list[str]) -> int:
         code = INTERRUPTED
     except _Mistake as mistake:
         return _refuse(_sentence(cast("typer.BadParameter", mistake)), 2)
-    except UsageError as error:
+    except (UsageError, DepthError) as error:
         return _refuse(str(error), 2)
     except HeadstartError as error:
         return _refuse(str(error), 1)

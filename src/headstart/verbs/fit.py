@@ -290,11 +290,41 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
     stages = tuple(told.Stage(stage.name, stage.seconds, stage.memory_mb) for stage in job.watch.stages)
     record = replace(record, stages=stages, seconds=job.watch.seconds, memory_mb=peak_memory())
     texts = {
+        "plan.toml": plan_in_toml(job, card, learned),
         "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
         "report.html": page(record),
         "README.md": model_card(record),
     }
     return skills.write(place, manifest, {**learned.head.arrays(), **learned.tail}, texts)
+
+
+def plan_in_toml(job: Job, card: Card, learned: Learned) -> str:
+    """Everything that decided the fit, with where each choice came from; fingerprints of data and source on top."""
+    asked = job.settings
+    values = {
+        "data": job.data.fingerprint,
+        "source": card.name,
+        "source_digest": card.digest,
+        "task": job.data.task,
+        "metric": job.ask.metric,
+        "depth": learned.depth,
+        "taps": list(learned.taps),
+        "head": learned.fitted.kind,
+        "strength": learned.fitted.strength,
+        "balance": job.ask.balance,
+        "seed": job.ask.seed,
+    }
+    because = {
+        "source": ("user", "it was asked for") if asked.source else ("default", f"the default for {card.modality}"),
+        "metric": ("user", "it was asked for") if asked.metric else ("default", f"the default for {job.data.task}"),
+        "depth": ("user" if asked.depth else "data", learned.rule),
+        "strength": ("data", "least log loss in cross-validation among strengths that the metric cannot tell apart"),
+    }
+    # JSON's words and strings are TOML's too, but for the sign that TOML does not allow inside a string unescaped
+    lines = [f"{name} = {json.dumps(value)}".replace("\x7f", "\\u007F") for name, value in values.items()]
+    for name, (origin, text) in because.items():
+        lines += ["", f"[because.{name}]", f"from = {json.dumps(origin)}", f"text = {json.dumps(text)}"]
+    return "\n".join(lines) + "\n"
 
 
 def _name(data: str | Path) -> str:
