@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from headstart.adapt.inputs import examples_of, live, pictures_of, texts_of
 from headstart.adapt.recipes import Recipe
 from headstart.adapt.states import Before
 from headstart.core.examples import Examples
-from headstart.core.fit import fit
+from headstart.core.fit import fit, seconds_per_step
 from headstart.core.plan import Plan
 from headstart.core.stack import on_h
 from headstart.core.store import Store
@@ -100,38 +99,13 @@ def within(budget: float, stack: Pretrained, examples: Examples, recipe: Recipe,
     per_epoch = -(-len(examples) // plan.batch)
     if budget == float("inf") or not plan.epochs:
         return examples, plan
-    seconds = _step_seconds(stack, examples, recipe, task)
+    seconds = seconds_per_step(stack, examples, _task(recipe, task), plan, stored=recipe.stored)
     epochs = int(budget / (seconds * per_epoch))
     if epochs >= 1:
         return examples, replace(plan, epochs=min(plan.epochs, epochs))
     rows = max(plan.batch, int(budget / seconds) * plan.batch)
     chosen = np.sort(np.random.default_rng([plan.seed, 3]).permutation(len(examples))[:rows])
     return examples.take(chosen), replace(plan, epochs=1)
-
-
-def _step_seconds(stack: Pretrained, examples: Examples, recipe: Recipe, task: str) -> float:
-    """What one step takes, the faster of two; the weights stay, gradients are thrown away."""
-    plan, loss = recipe.plan, _task(recipe, task)
-    rows = np.random.default_rng(0).permutation(len(examples))[: plan.batch]
-    read, targets = examples.read(rows), examples.y
-    assert targets is not None
-    modes = [(module, module.training) for module in stack.modules()]
-    stack.learn(plan.depth).eval()  # no statistics move and no dropout draws: the run that follows stays as it was
-    cut, taken = stack.cut(plan.depth), []
-    for _ in range(2):
-        start = time.perf_counter()
-        with torch.no_grad():
-            state = stack({name: torch.from_numpy(array) for name, array in read.items()}, stop=cut)
-        if recipe.stored:
-            start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=plan.precision == "bfloat16"):
-            out = stack(state, start=cut)["h"].float()
-        loss.loss(out, torch.from_numpy(targets[rows])).backward()
-        stack.zero_grad(set_to_none=True)
-        taken.append(time.perf_counter() - start)
-    for module, mode in modes:
-        module.training = mode
-    return min(taken)
 
 
 def tail_of(stack: Pretrained, depth: int) -> Tail:
