@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 warnings.filterwarnings("ignore")
@@ -101,6 +102,25 @@ def setfit(data, weights):
     return np.mean(np.array(model.predict(xt)) == yt), time.perf_counter() - start
 
 
+def autogluon(data, weights, limit=600):
+    """AutoGluon MultiModal at its defaults with a limit of ten minutes."""
+    import logging
+
+    import numpy as np
+    import pandas as pd
+    from autogluon.multimodal import MultiModalPredictor
+
+    x, y, xt, yt, _ = texts(data)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        predictor = MultiModalPredictor(label="label", path=folder, verbosity=0)
+        logging.disable(logging.CRITICAL)
+        asked = {"model.names": ["hf_text"], "model.hf_text.checkpoint_name": weights, "env.num_gpus": 0}
+        predictor.fit(pd.DataFrame({"text": x, "label": y}), hyperparameters=asked, time_limit=limit)
+        out = np.asarray(predictor.predict(pd.DataFrame({"text": xt})))
+    return np.mean(out == np.array(yt)), time.perf_counter() - start
+
+
 def pictures(data):
     parts = []
     names = sorted(folder.name for folder in (data / "train").iterdir())
@@ -184,9 +204,11 @@ def fastai(data, weights, epochs=3):
     return np.mean(out.numpy().argmax(1) == yt), time.perf_counter() - start
 
 
+WAYS = {way.__name__: way for way in (probe, trainer, setfit, autogluon, script, fastai)}
+TOLD = ("torch", "transformers", "setfit", "autogluon.multimodal", "scikit-learn", "timm", "fastai")
+
 if __name__ == "__main__":
     way, data, weights = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    accuracy, seconds = {"probe": probe, "trainer": trainer, "setfit": setfit, "script": script, "fastai": fastai}[way](
-        data, weights
-    )
-    print(json.dumps({"accuracy": float(accuracy), "train_seconds": seconds}))
+    accuracy, seconds = WAYS[way](data, weights)
+    versions = {name: version(name) for name in TOLD if any(d.name == name for d in distributions())}
+    print(json.dumps({"accuracy": float(accuracy), "train_seconds": seconds, "versions": versions}))

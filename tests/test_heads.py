@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from headstart.heads.choose import Trial, choose
 from headstart.heads.linear import Linear, fit_head
 from headstart.heads.logistic import Problems, minimise
 from headstart.heads.paths import DiscriminantPath, LogisticPath, RidgePath
-from headstart.heads.space import space_of
+from headstart.heads.space import LIMIT, space_of
 
 
 def standard(head, x):
@@ -305,15 +306,25 @@ def test_arrays_and_back():
     x, y = blobs()
     head = fit_head(x, y, task="classes").head
     back = Linear.from_arrays({**head.arrays(), "tail.other": np.zeros(3)}, "classes")
-    assert set(head.arrays()) == {f"head.{name}" for name in ("mean", "scale", "weight", "bias", "temperature")}
+    assert set(head.arrays()) == {f"head.{name}" for name in ("mean", "scale", "weight", "bias", "temperature", "limit")}
     np.testing.assert_array_equal(back.probabilities(x), head.probabilities(x))
 
 
 def test_standardisation_folds_into_weight_and_bias():
     x, y = blobs(apart=2)
-    head = fit_head(x, y, task="classes").head
+    head = replace(fit_head(x, y, task="classes").head, limit=np.inf)
     weight = head.weight / head.scale[:, None]
     np.testing.assert_allclose(x @ weight + (head.bias - head.mean @ weight), head.scores(x), atol=1e-4)
+
+
+def test_a_unit_far_beyond_what_was_learned_from_moves_the_answer_no_further_than_the_limit():
+    x, y = blobs(80, 4, 2)
+    head = fit_head(x, y, task="classes").head
+    far = np.repeat(head.mean[None] * 1.0, 3, 0)
+    far[:, 0] += head.scale[0] * np.array([LIMIT, 100, 1e6], np.float32)
+    scores = head.scores(far)
+    np.testing.assert_allclose(scores[0], head.bias + LIMIT * head.weight[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scores[1:], scores[[0, 0]], rtol=1e-4, atol=1e-4)
 
 
 def test_probabilities_follow_the_scores():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class Held:
         network: as the engine runs it; its outputs are the taps, nearest the input first.
         cache: folder of the tokenizer and of all that can be made again.
         threads: of the CPU; 0 takes all.
+        device: as of `open_held`.
     """
 
     card: Card
@@ -65,6 +67,7 @@ class Held:
     network: Engine
     cache: Path
     threads: int = 0
+    device: str = "auto"
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -85,14 +88,15 @@ class Held:
             )
         )
 
-    def fill(self, data: Dataset, store: Store, *, view: int = 0, progress: Progress | None = None) -> Table:
+    def fill(self, data: Dataset, table: Table, *, progress: Progress | None = None) -> Table:
         """The table with a row for every example; what is there already is not computed again."""
-        table = self.table(store, view)
         missing = table.missing(data.keys)
         done = len(data) - len(missing)
         for start in range(0, len(missing), _ROWS):
             rows = missing[start : start + _ROWS]
-            values = self.read(data.take(rows), view=view, progress=_from(progress, done + start, len(data)))
+            values = self.read(
+                data.take(rows), view=table.address.view, progress=_from(progress, done + start, len(data))
+            )
             table.write([data.keys[row] for row in rows], dict(zip(self.taps, values, strict=True)))
         return table
 
@@ -146,7 +150,7 @@ def preparation_of(card: Card) -> Preparation:
 def open_held(
     card: Card, cache: Path, *, threads: int = 0, device: str = "auto", told: Callable[[str], None] | None = None
 ) -> Held:
-    """A pretrained network's held blocks; traced through PyTorch the first time only.
+    """A pretrained network's held blocks, with an output for every block; traced through PyTorch the first time only.
 
     Args:
         device: auto (the fast engine, else PyTorch on the CPU), cpu (the fast engine alone), eager or cuda (PyTorch).
@@ -156,38 +160,13 @@ def open_held(
         SourceError: its files cannot be had.
         EngineError: the engine cannot run it as PyTorch does, and `device` does not allow PyTorch itself.
     """
-    folder = cache / "networks" / f"{card.digest}-{_VERSION}"
-    if device in ("auto", "cpu"):
-        try:
-            if not is_there(folder):
-                from headstart.adapt.traced import save_taps  # brings torch in
-                from headstart.sources.load import load
+    def make() -> Pretrained:
+        from headstart.sources.load import load
 
-                save_taps(load(card, cache, outputs=2), card, folder)
-            return Held(card, card.digest, open_compiled(folder, threads=threads), cache, threads)
-        except EngineError as error:
-            if device == "cpu":
-                raise
-            if told:
-                told(f"the network runs through PyTorch, which is slower: {error}")
-    from headstart.adapt.traced import eager_taps
-    from headstart.sources.load import load
+        return load(card, cache, outputs=2)
 
-    engine = eager_taps(load(card, cache, outputs=2), card, "cuda" if device == "cuda" else "cpu")
-    return Held(card, card.digest, engine, cache, threads)
-
-
-def joined(table: Table, keys: Sequence[str], taps: Iterable[str]) -> NDArray:
-    """(n, sum of widths) float32: these taps side by side, a row per key."""
-    return np.concatenate([table.matrix(keys, tap) for tap in taps], axis=1)
-
-
-def _from(progress: Progress | None, before: int, total: int) -> Progress | None:
-    return None if progress is None else lambda done, _: progress(before + done, total)
-
-
-def _scaled(progress: Progress | None, chunks: int, texts: int) -> Progress | None:
-    return None if progress is None else lambda done, _: progress(done * texts // max(1, chunks), texts)
+    network = _engine(_folder(cache, card.digest), card, make, last=False, threads=threads, device=device, told=told)
+    return Held(card, card.digest, network, cache, threads, device)
 
 
 def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Held:
@@ -199,31 +178,74 @@ def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Held:
     """
     card = card_of(skill.manifest["source"])
     tail = {name: array for name, array in skill.arrays.items() if name.startswith(TAIL)}
-    return open_tuned(card, tail, cache, threads=threads) if tail else open_held(card, cache, threads=threads)
+    if not tail:
+        return open_held(card, cache, threads=threads)
+
+    def make() -> Pretrained:
+        from headstart.adapt.tune import with_tail
+
+        return with_tail(card, tail, cache)
+
+    return open_tuned(card, tail, make, cache, threads=threads)
 
 
-def open_tuned(card: Card, tail: Mapping[str, NDArray], cache: Path, *, threads: int = 0) -> Held:
+def open_tuned(
+    card: Card,
+    tail: Mapping[str, NDArray],
+    make: Callable[[], Pretrained],
+    cache: Path,
+    *,
+    threads: int = 0,
+    device: str = "auto",
+) -> Held:
     """A pretrained network with some of its weights replaced, its last pooled output only; traced once.
 
     Args:
         tail: TAIL + parameter name -> values.
+        make: the network that the tail is of.
+        device: as of `open_held`.
     """
     digest = _digest(card, tail)
-    if not is_there(_tuned(cache, digest)):
-        from headstart.adapt.tune import with_tail
-
-        return compile_tuned(card, tail, with_tail(card, tail, cache), cache, threads=threads)
-    return Held(card, digest, open_compiled(_tuned(cache, digest), threads=threads), cache, threads)
+    network = _engine(_folder(cache, digest), card, make, last=True, threads=threads, device=device)
+    return Held(card, digest, network, cache, threads, device)
 
 
-def compile_tuned(card: Card, tail: Mapping[str, NDArray], stack: Pretrained, cache: Path, *, threads: int = 0) -> Held:
-    """The same out of the network in memory that the tail is of."""
-    from headstart.adapt.traced import save_taps
+def forget(held: Held) -> None:
+    """Remove what is on disk of a tuned network that is not kept; one that is open goes on working."""
+    shutil.rmtree(_folder(held.cache, held.weights), ignore_errors=True)
 
-    digest = _digest(card, tail)
-    if not is_there(_tuned(cache, digest)):
-        save_taps(stack, card, _tuned(cache, digest), cuts=[len(stack) - 1])
-    return Held(card, digest, open_compiled(_tuned(cache, digest), threads=threads), cache, threads)
+
+def _engine(
+    folder: Path,
+    card: Card,
+    make: Callable[[], Pretrained],
+    *,
+    last: bool,
+    threads: int,
+    device: str,
+    told: Callable[[str], None] | None = None,
+) -> Engine:
+    """The fast engine where it is allowed and agrees with PyTorch, else PyTorch.
+
+    Args:
+        folder: of what the fast engine reads; written where it is not there.
+        last: whether the last block's output is all that is wanted.
+    """
+    if device in ("auto", "cpu"):
+        try:
+            if not is_there(folder):
+                from headstart.adapt.traced import save_taps  # brings torch in
+
+                save_taps(make(), card, folder, last=last)
+            return open_compiled(folder, threads=threads)
+        except EngineError as error:
+            if device == "cpu":
+                raise
+            if told:
+                told(f"the network runs through PyTorch, which is slower: {error}")
+    from headstart.adapt.traced import eager_taps
+
+    return eager_taps(make(), card, "cuda" if device == "cuda" else "cpu", last=last)
 
 
 def _digest(card: Card, tail: Mapping[str, NDArray]) -> str:
@@ -233,5 +255,13 @@ def _digest(card: Card, tail: Mapping[str, NDArray]) -> str:
     return digest.hexdigest()
 
 
-def _tuned(cache: Path, digest: str) -> Path:
-    return cache / "networks" / f"{digest}-{_VERSION}"
+def _folder(cache: Path, weights: str) -> Path:
+    return cache / "networks" / f"{weights}-{_VERSION}"
+
+
+def _from(progress: Progress | None, before: int, total: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(before + done, total)
+
+
+def _scaled(progress: Progress | None, chunks: int, texts: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(done * texts // max(1, chunks), texts)

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.deeper import Verdict, judged, verdict
-from headstart.adapt.held import Held, Progress
+from headstart.adapt.held import Held, Progress, forget, open_tuned
 from headstart.adapt.probe import Ask, Features, Folds, Rung, fit_probe, look
 from headstart.adapt.recipes import Recipe, recipes, worth_a_try
-from headstart.core.store import Store
 from headstart.data.dataset import Dataset
 from headstart.heads import metrics
 from headstart.heads.linear import Fitted, Linear, fit_head
@@ -22,7 +21,7 @@ from headstart.heads.temperature import temperature
 
 _BUDGET = 300.0  # seconds for each tuned tail where nothing is said
 Rows = NDArray[np.int64]
-Read = Callable[[Rows], NDArray]
+Read = Callable[[Rows, Progress | None], NDArray]
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,13 @@ class Learned:
         """What the taps are read with."""
         return self.fitted.head
 
-    def answers(self, rows: Rows) -> NDArray:
-        """(rows, c) probabilities, or numbers."""
-        x = self.read(rows)
+    def answers(self, rows: Rows, progress: Progress | None = None) -> NDArray:
+        """(rows, c) probabilities, or numbers.
+
+        Args:
+            progress: told rows that the network has read.
+        """
+        x = self.read(rows, progress)
         return self.head.scores(x) if self.head.task == "numbers" else self.head.probabilities(x)
 
 
@@ -132,8 +135,8 @@ class Learner:
         rung = replace(chosen, seconds=time.perf_counter() - start + sum(layer.seconds for layer in layers))
         why = "the last layer" if chosen is plain else f"{chosen.name}, better than the last layer beyond the noise"
 
-        def read(wanted: Rows) -> NDArray:
-            return self.features.matrix(wanted, chosen.taps)
+        def read(wanted: Rows, progress: Progress | None = None) -> NDArray:
+            return self.features.matrix(wanted, chosen.taps, progress)
 
         return Learned(1, chosen.taps, fitted, tuple(layers), (rung,), f"The head reads {why}.", read)
 
@@ -141,55 +144,43 @@ class Learner:
         self, recipe: Recipe, rows: Rows, y: NDArray, folds: Folds, above: Learned, last: bool
     ) -> tuple[Learned | None, Learned]:
         """The tuned tail if it pays (or was asked for), and `above` with what was seen."""
-        from headstart.adapt.tune import features, tail_of, tune  # brings torch in
+        from headstart.adapt.tune import tail_of, tune  # brings torch in
 
         start = time.perf_counter()
         a, b = judged(len(rows), folds[0])
-        precision = recipe.plan.precision
+        held, taps = self.held, tuple(self.features.taps)[-1:]
         stack = tune(
-            self.held.card,
+            held.card,
             self.data.take(rows[a]),
             y[a],
             recipe,
             self.cache,
             head=self._start(recipe, rows[a], y[a]),
+            threads=held.threads,
             budget=self.budget or _BUDGET,
             progress=self.progress,
         )
+        tail = tail_of(stack, recipe.plan.depth)
+        tuned = open_tuned(held.card, tail, lambda: stack, self.cache, threads=held.threads, device=held.device)
 
-        def through(wanted: Rows) -> NDArray:
-            return features(stack, self.data.take(wanted), self.held.card, self.cache, precision=precision)
+        def read(wanted: Rows, progress: Progress | None = None) -> NDArray:
+            return tuned.read(self.data.take(wanted), progress=progress)[0]
 
-        xa, xb = through(rows[a]), through(rows[b])
-        tuned = self._head(xa, y[a]).head
-        probe = self._head(above.read(rows[a]), y[a]).head
-        outs = [_outputs(head, x) for head, x in ((tuned, xb), (probe, above.read(rows[b])))]
-        error = _error(self.ask, outs[1], y[b])
-        said = verdict(self.ask, outs[0], outs[1], y[b], error, recipe.gain)
-        rung = Rung(recipe.name, recipe.plan.depth, above.taps[-1:], (), time.perf_counter() - start)
-        scored = [metrics.score(self.ask.metric, out, y[b], self.ask.task) for out in outs]
-        rung = replace(rung, scores=(scored[0],), beside=scored[1], taps=tuple(self.features.taps)[-1:])
-        rungs = (*above.rungs, rung)
-        if not said.pays and self.depth is None:
+        x, before = read(rows), above.read(rows, None)
+        outs = [_outputs(self._head(each[a], y[a]).head, each[b]) for each in (x, before)]
+        said = verdict(self.ask, *outs, y[b], _error(self.ask, outs[1], y[b]), recipe.gain)
+        scored, beside = (metrics.score(self.ask.metric, out, y[b], self.ask.task) for out in outs)
+        took = time.perf_counter() - start
+        rungs = (*above.rungs, Rung(recipe.name, recipe.plan.depth, taps, (scored,), took, beside))
+        kept = said.pays or self.depth is not None
+        if not (kept and last):
+            forget(tuned)
+        if not kept:
             return None, replace(above, rungs=rungs, rule=_rule(recipe, said) + above.rule)
         rule = _rule(recipe, said) if self.depth is None else f"Depth {self.depth} was asked for."
-        taps = tuple(self.features.taps)[-1:]
-        tail = tail_of(stack, recipe.plan.depth)
-        read: Read = through
-        if last:
-            from headstart.adapt.held import compile_tuned
-
-            held = compile_tuned(self.held.card, tail, stack, self.cache, threads=self.held.threads)
-            store = Store(self.cache / "store")
-
-            def compiled(wanted: Rows) -> NDArray:
-                data = self.data.take(wanted)
-                return held.fill(data, store).matrix(data.keys, taps[0])
-
-            read = compiled
-        fitted = self._head(read(rows), y, folds)
+        fitted = self._head(x, y, folds)
         # rows that taught the tail look surer than they are: those held out from it say how sure the head may be
-        hot = _temperature(fitted.head, read(rows[b]), y[b], self.ask)
+        hot = _temperature(fitted.head, x[b], y[b], self.ask)
         fitted = replace(fitted, head=replace(fitted.head, temperature=hot))
         found = Learned(recipe.plan.depth, taps, fitted, above.layers, rungs, rule, read, tail)
         return found, found

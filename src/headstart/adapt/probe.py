@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.adapt.held import Held, Progress
 from headstart.core.store import Table
+from headstart.data.dataset import Dataset
 from headstart.heads.linear import Fitted, fit_head
 from headstart.heads.logistic import sigmoid, softmax
 from headstart.heads.metrics import higher_is_better, score
@@ -24,21 +26,34 @@ _WIDEST = 6000  # joined features beyond this cost more than they gave
 
 @dataclass(frozen=True)
 class Features:
-    """Pooled outputs of held blocks for every example of a data set.
+    """Pooled outputs of held blocks, computed for the rows that are asked for and kept in the store.
 
     Attributes:
+        held: the network.
+        data: all examples.
         table: of the store.
-        keys: of all examples, in order.
-        taps: name -> width, nearest the input first.
     """
 
+    held: Held
+    data: Dataset
     table: Table
-    keys: tuple[str, ...]
-    taps: Mapping[str, int]
 
-    def matrix(self, rows: NDArray[np.int64], taps: Sequence[str]) -> NDArray:
+    @property
+    def taps(self) -> Mapping[str, int]:
+        """Name -> width, nearest the input first."""
+        return dict(zip(self.held.taps, self.held.network.widths, strict=True))
+
+    def read(self, rows: NDArray[np.int64], progress: Progress | None = None) -> None:
+        """Run these rows through the network, but for those that are in the table already."""
+        self.held.fill(self.data.take(rows), self.table, progress=progress)
+
+    def matrix(self, rows: NDArray[np.int64], taps: Sequence[str], progress: Progress | None = None) -> NDArray:
         """(rows, sum of widths) float32: these taps side by side."""
-        keys = [self.keys[row] for row in rows]
+        keys = [self.data.keys[row] for row in rows]
+        if not self.table.has(keys):
+            self.read(rows, progress)
+        if len(taps) == 1:
+            return self.table.matrix(keys, taps[0])
         return np.concatenate([self.table.matrix(keys, tap) for tap in taps], axis=1)
 
 

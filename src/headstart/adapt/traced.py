@@ -46,31 +46,31 @@ class FromIds(nn.Module):
         return tuple(self.stack.taps({"ids": ids, "mask": mask.bool()}, self.cuts))
 
 
-def save_taps(stack: Pretrained, card: Card, folder: Path, *, cuts: list[int] | None = None) -> None:
-    """Write the blocks below the head for the engine, with an output for every block (or for these cuts).
+def save_taps(stack: Pretrained, card: Card, folder: Path, *, last: bool = False) -> None:
+    """Write the blocks below the head for the engine, with an output for every block, or for the last alone.
 
     Raises:
         EngineError: the network cannot be traced.
     """
-    module, sample, names = _ready(stack, card, cuts)
+    module, sample, names = _ready(stack, card, last)
     save(module, sample, names, folder)
 
 
-def eager_taps(stack: Pretrained, card: Card, device: str, *, cuts: list[int] | None = None) -> Eager:
+def eager_taps(stack: Pretrained, card: Card, device: str, *, last: bool = False) -> Eager:
     """The same outputs through PyTorch.
 
     Raises:
         EngineError: a device that is not there.
     """
-    module, sample, names = _ready(stack, card, cuts)
+    module, sample, names = _ready(stack, card, last)
     with torch.no_grad():
         widths = [value.shape[-1] for value in module(*sample.values())]
     return Eager(module, list(sample), names, widths, device)
 
 
-def _ready(stack: Pretrained, card: Card, cuts: list[int] | None) -> tuple[nn.Module, dict[str, Tensor], list[str]]:
+def _ready(stack: Pretrained, card: Card, last: bool) -> tuple[nn.Module, dict[str, Tensor], list[str]]:
     """A module of the engine's inputs, a sample of them, and the names of its outputs."""
-    cuts = cuts or list(range(1, len(stack)))
+    cuts = [len(stack) - 1] if last else list(range(1, len(stack)))
     names = [stack.names[cut - 1] for cut in cuts]
     draw = torch.Generator().manual_seed(0)
     if card.modality == "image":

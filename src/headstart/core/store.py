@@ -81,6 +81,10 @@ class Table:
     def __len__(self) -> int:
         return len(self._where)
 
+    def has(self, keys: Sequence[str]) -> bool:
+        """Whether every one of these rows can be read; what other processes wrote meanwhile is not looked for."""
+        return all(key in self._where for key in keys)
+
     def missing(self, keys: Sequence[str]) -> NDArray[np.int64]:
         """Positions in `keys` whose rows are not on disk, each key once."""
         self._refresh()

@@ -13,16 +13,17 @@ from headstart.heads import metrics
 from headstart.heads.choose import Trial, choose, trials
 from headstart.heads.logistic import sigmoid, softmax
 from headstart.heads.paths import DiscriminantPath, Folds, LogisticPath, Path, RidgePath
-from headstart.heads.space import Space, space_of
+from headstart.heads.space import LIMIT, Space, space_of
 
 _LOGISTIC_AT_MOST = 1.5e12  # multiplications beyond which logistic regression is left out
 _DISCRIMINANT_AT_MOST = 1e11  # and beyond which no discriminant competes with it
-_NAMES = ("mean", "scale", "weight", "bias", "temperature")
+_ROWS = 4096  # standardised at a time
+_NAMES = ("mean", "scale", "weight", "bias", "temperature", "limit")
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """scores = ((x - mean) / scale) @ weight + bias.
+    """scores = clip((x - mean) / scale, -limit, limit) @ weight + bias.
 
     Attributes:
         mean, scale: (d,) of the features as they come; scale is above 0.
@@ -30,6 +31,7 @@ class Linear:
         bias: (c,).
         temperature: that scores are divided by to make probabilities, above 0.
         task: classes, labels or numbers.
+        limit: deviations beyond which a value counts no more, above 0.
     """
 
     mean: NDArray
@@ -38,6 +40,7 @@ class Linear:
     bias: NDArray
     temperature: float
     task: str
+    limit: float = LIMIT
 
     def scores(self, x: NDArray) -> NDArray[np.float64]:
         """(n, c) logits, or numbers in their own units.
@@ -51,7 +54,11 @@ class Linear:
                 "give the features it was fitted on."
             )
         # the mean is taken off before the product: with large offsets the other order loses all digits
-        return (x - self.mean) @ (self.weight / self.scale[:, None]) + np.asarray(self.bias, np.float64)
+        out = np.empty((len(x), self.weight.shape[1]))
+        for start in range(0, len(x), _ROWS):
+            z = (x[start : start + _ROWS] - self.mean) / self.scale
+            out[start : start + _ROWS] = np.clip(z, -self.limit, self.limit, out=z) @ self.weight
+        return out + self.bias
 
     def probabilities(self, x: NDArray) -> NDArray[np.float64]:
         """(n, c) in 0..1: of each class, rows sum to 1; or of each label.
@@ -78,8 +85,9 @@ class Linear:
         missing = [f"head.{name}" for name in _NAMES if f"head.{name}" not in arrays]
         if missing:
             raise DataError(f"the stored head lacks {', '.join(missing)}; fit it again.")
-        mean, scale, weight, bias, hot = (arrays[f"head.{name}"] for name in _NAMES)
-        return cls(mean, scale, weight, bias, float(np.asarray(hot).reshape(-1)[0]), task)
+        mean, scale, weight, bias, *rest = (arrays[f"head.{name}"] for name in _NAMES)
+        temperature, limit = (float(np.asarray(value).reshape(-1)[0]) for value in rest)
+        return cls(mean, scale, weight, bias, temperature, task, limit)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError
 
+LIMIT = 10.0  # deviations: a unit that rests in all rows learned from may be thousands out in the next one
 _EXACT = 2_000_000  # products with the features up to which double precision costs little
 
 
@@ -68,7 +69,7 @@ def space_of(x: NDArray, columns: int = 1) -> Space:
 
 
 def standardise(x: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray]:
-    """Mean, scale and the (n, d) features after both; constant features become 0 with scale 1.
+    """Mean, scale and the (n, d) features after both, within LIMIT; constant features become 0 with scale 1.
 
     Raises:
         DataError: values that are not finite.
@@ -87,4 +88,5 @@ def standardise(x: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32], N
     scale = np.where(constant | (scale < 1e-30), 1.0, scale).astype(np.float32)
     z /= scale
     z[:, constant] = 0
+    np.clip(z, -LIMIT, LIMIT, out=z)
     return mean, scale, z

@@ -110,6 +110,7 @@ def fit(
     settings, watch = settings or Settings(), Watch(teller or Silent())
     cache = cache or cache_folder()
     place = Path(out) if out else Path(f"{_name(data)}.skill")
+    card = find(settings.source, cache) if settings.source else None  # a name that is not known is said at once
     with watch.stage("read the data"):
         examples = read(data, options)
         for reason in examples.because.values():
@@ -120,16 +121,16 @@ def fit(
         findings = check(examples, parts, looked=looked)
         _tell(watch.teller, examples, parts, findings)
     with watch.stage("open the network"):
-        card = find(settings.source or DEFAULT_SOURCE[examples.modality], cache)
+        card = card or find(DEFAULT_SOURCE[examples.modality], cache)
         _fits(card, examples)
         pull(card, cache, watch.teller.say)
         held = open_held(card, cache, threads=settings.threads, device=settings.device, told=watch.teller.say)
     thumbnails = None if looked is None else looked.thumbnails
     if looked is not None and looked.broken:
         examples, parts, thumbnails = _without(examples, parts, looked, np.array(sorted(looked.broken)))
-    store = Store(cache / "store")
+    features = Features(held, examples, held.table(Store(cache / "store")))
     with watch.stage("read through the network") as progress:
-        table = held.fill(examples, store, progress=progress)
+        features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
     ask = Ask(
         examples.task,
         settings.metric or default_metric(examples.task),
@@ -138,7 +139,6 @@ def fit(
         settings.seed,
         examples.groups is not None or examples.times is not None,
     )
-    features = Features(table, examples.keys, dict(zip(held.taps, held.network.widths, strict=True)))
     job = Job(examples, parts, ask, watch, settings, _learner(examples, parts, held, features, ask, cache, settings))
     learned = job.learn()
     measured = job.measure(learned)
@@ -184,8 +184,8 @@ class Job:
     def measure(self, learned: Learned) -> Measured:
         """Answers for rows that no choice has seen."""
         if self.parts.test is not None:
-            with self.watch.stage("measure on the test part"):
-                return Measured(self.parts.test, learned.answers(self.parts.test), "held-out test part")
+            with self.watch.stage("measure on the test part") as progress:
+                return Measured(self.parts.test, learned.answers(self.parts.test, progress), "held-out test part")
         rows, out = [], []
         count = len(self.parts.folds)
         with self.watch.stage("measure by nested cross-validation") as progress:

@@ -40,6 +40,7 @@ class Whole(nn.Module):
     """
 
     mean: Tensor
+    scale: Tensor
     weight: Tensor
     bias: Tensor
 
@@ -50,14 +51,16 @@ class Whole(nn.Module):
         self.task = head.task
         hot = 1.0 if head.task == "numbers" else head.temperature
         self.register_buffer("mean", _float(head.mean))
-        # scale and temperature are folded in; the mean is not: with large offsets that would lose all digits
-        self.register_buffer("weight", _float(head.weight / head.scale[:, None] / hot))
+        self.register_buffer("scale", _float(head.scale))
+        self.limit = head.limit
+        self.register_buffer("weight", _float(head.weight / hot))
         self.register_buffer("bias", _float(head.bias / hot))
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """(b, c)."""
         taps = self.below(*inputs)
-        scores = (torch.cat([taps[place] for place in self.order], 1) - self.mean) @ self.weight + self.bias
+        z = (torch.cat([taps[place] for place in self.order], 1) - self.mean) / self.scale
+        scores = z.clamp(-self.limit, self.limit) @ self.weight + self.bias
         if self.task == "numbers":
             return scores
         return scores.sigmoid() if self.task == "labels" else scores.softmax(1)
