@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart.data.dataset import Dataset
-from headstart.data.split import choice_folds, largest_remainder, split, without
+from headstart.data.split import choice_folds, largest_remainder, split
 from headstart.errors import DataError
 
 
@@ -219,18 +219,6 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others(n):
     assert rows(1) != rows(2)
 
 
-def test_rows_can_be_taken_out_of_what_is_learned_from():
-    data = data_of(np.arange(600) % 3)
-    found = split(data)
-    out = found.train[::7]
-    less = without(found, out)
-    assert set(less.train) == set(found.train) - set(out)
-    assert less.test is found.test
-    for (learn, score), (before, same) in zip(less.folds, found.folds, strict=True):
-        assert set(learn) == set(before) - set(out)
-        assert score is same
-
-
 def test_what_cannot_be_divided_is_refused():
     refused = {
         "3 rows are too few": data_of([0, 1, 0]),
@@ -244,3 +232,30 @@ def test_what_cannot_be_divided_is_refused():
             split(data)
     with pytest.raises(DataError, match="has no answers"):
         split(replace(data_of([0, 1, 0, 1]), y=None))
+
+
+@pytest.mark.parametrize("rows", [120, 700])
+def test_rows_that_repeat_one_another_are_never_learned_from_and_tested(rows):
+    y = np.arange(rows) % 2
+    groups = [(0, 10, 50), (7, 90), *((k, k + 1) for k in range(20, 40, 2))]
+    found = split(data_of(y), seed=1, repeats=groups)
+    pairs = [*found.folds, *([] if found.test is None else [(found.train, found.test)])]
+    for group in groups:
+        assert all(not (set(group) & set(a) and set(group) & set(b)) for a, b in pairs)
+    plain = split(data_of(y), seed=1)
+    if found.test is None:
+        tested = np.sort(np.concatenate([b for _, b in found.folds]))
+        np.testing.assert_array_equal(tested, np.arange(rows))
+    else:
+        np.testing.assert_array_equal(found.test, plain.test)
+        lost = set(plain.train) - set(found.train)
+        repeating = {row for group in groups if set(group) & set(plain.test) for row in group}
+        assert lost == repeating & set(plain.train)
+        assert f"{len(lost)} that repeat a test row" in found.how
+
+
+def test_a_given_test_part_is_kept_as_it_is():
+    part = np.array(["train", "test"] * 60)
+    plain, found = (split(data_of(np.arange(120) // 60, part=part), repeats=groups) for groups in ((), [(0, 1)]))
+    np.testing.assert_array_equal(plain.train, found.train)
+    np.testing.assert_array_equal(plain.test, found.test)

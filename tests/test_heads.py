@@ -306,7 +306,9 @@ def test_arrays_and_back():
     x, y = blobs()
     head = fit_head(x, y, task="classes").head
     back = Linear.from_arrays({**head.arrays(), "tail.other": np.zeros(3)}, "classes")
-    assert set(head.arrays()) == {f"head.{name}" for name in ("mean", "scale", "weight", "bias", "temperature", "limit")}
+    assert set(head.arrays()) == {
+        f"head.{name}" for name in ("mean", "scale", "weight", "bias", "temperature", "limit")
+    }
     np.testing.assert_array_equal(back.probabilities(x), head.probabilities(x))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -160,6 +160,7 @@ def open_held(
         SourceError: its files cannot be had.
         EngineError: the engine cannot run it as PyTorch does, and `device` does not allow PyTorch itself.
     """
+
     def make() -> Pretrained:
         from headstart.sources.load import load
 

@@ -167,9 +167,9 @@ class Learner:
             return tuned.read(self.data.take(wanted), progress=progress)[0]
 
         x, before = read(rows), above.read(rows, None)
-        outs = [_outputs(self._head(each[a], y[a]).head, each[b]) for each in (x, before)]
-        said = verdict(self.ask, *outs, y[b], _error(self.ask, outs[1], y[b]), recipe.gain)
-        scored, beside = (metrics.score(self.ask.metric, out, y[b], self.ask.task) for out in outs)
+        out, other = (_outputs(self._head(each[a], y[a]).head, each[b]) for each in (x, before))
+        said = verdict(self.ask, out, other, y[b], _error(self.ask, other, y[b]), recipe.gain)
+        scored, beside = (metrics.score(self.ask.metric, each, y[b], self.ask.task) for each in (out, other))
         took = time.perf_counter() - start
         rungs = (*above.rungs, Rung(recipe.name, recipe.plan.depth, taps, (scored,), took, beside))
         kept = said.pays or self.depth is not None

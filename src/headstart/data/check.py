@@ -40,26 +40,53 @@ class Finding:
     rows: tuple[int, ...] = ()
 
 
-def check(data: Dataset, split: Split | None, *, looked: Look | None = None, threads: int = 2) -> tuple[Finding, ...]:
+@dataclass(frozen=True)
+class Repeats:
+    """Groups of rows that are the same: to the byte, and all that are so or nearly so."""
+
+    same: Groups
+    near: Groups
+
+
+def repeats(data: Dataset, *, looked: Look | None = None, threads: int = 2) -> Repeats:
+    """Rows that come more than once.
+
+    Args:
+        looked: as of `check`.
+    """
+    same = _equal_keys(data)
+    if data.modality == "image":
+        twins = picture_twins((looked or look(data.pictures, threads=threads)).thumbnails)
+    else:
+        twins = text_twins(data.texts)
+    return Repeats(same, _joined([*twins.tolist(), *((group[0], row) for group in same for row in group[1:])]))
+
+
+def check(
+    data: Dataset,
+    split: Split | None,
+    *,
+    looked: Look | None = None,
+    again: Repeats | None = None,
+    threads: int = 2,
+) -> tuple[Finding, ...]:
     """Everything found, errors first.
 
     Args:
         data: the whole data.
         split: how it is divided; None looks at the data alone.
         looked: thumbnails where they are at hand; None decodes the pictures for them.
+        again: rows that come more than once, where they are known; None looks for them.
         threads: that decode.
     """
     found = [*_left_out(data), *_answers(data), *_sizes(data), *_parts(data), *_unseen(data, split)]
-    same = _equal_keys(data)
     if data.modality == "image":
         looked = looked or look(data.pictures, threads=threads)
         found += _pictures(data, looked)
-        twins = picture_twins(looked.thumbnails)
     else:
         found += _texts(data)
-        twins = text_twins(data.texts)
-    near = _joined([*twins.tolist(), *((group[0], row) for group in same for row in group[1:])])
-    found += _duplicates(data, split, same, near)
+    again = again or repeats(data, looked=looked)
+    found += _duplicates(data, split, again.same, again.near)
     order = {"error": 0, "warning": 1, "note": 2}
     return tuple(sorted(found, key=lambda finding: order[finding.severity]))
 
@@ -271,7 +298,7 @@ def _duplicates(data: Dataset, split: Split | None, same: Groups, near: Groups) 
             yield Finding("warning", "leak", text, tuple(leaks))
     rows = [row for group in near for row in group]
     if rows:
-        whole = split is not None and split.test is None
+        whole = split is not None and split.test is None and _torn(split, len(data), near)
         extra = len(rows) - len(near)
         text = (
             f"{len(rows)} {things} come more than once ({len(exact)} exactly, the others nearly; first:"
@@ -281,6 +308,14 @@ def _duplicates(data: Dataset, split: Split | None, same: Groups, near: Groups) 
         )
         yield Finding("warning" if whole else "note", "duplicates", text, tuple(rows))
     yield from _conflicts(data, same, near, things)
+
+
+def _torn(split: Split, n: int, near: Groups) -> bool:
+    """Whether a fold learns from a row and is scored on one that repeats it."""
+    group = np.full(n, -1)
+    for number, rows in enumerate(near):
+        group[rows] = number
+    return any(len(np.setdiff1d(np.intersect1d(group[a], group[b]), [-1])) for a, b in split.folds)
 
 
 def _conflicts(data: Dataset, same: Groups, near: Groups, things: str) -> Iterator[Finding]:

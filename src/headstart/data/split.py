@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +40,14 @@ class Split:
     how: str
 
 
-def split(data: Dataset, *, seed: int = 0) -> Split:
+def split(data: Dataset, *, seed: int = 0, repeats: Sequence[Sequence[int]] = ()) -> Split:
     """Divide the data: as it is given, else by time, else by group, else stratified.
 
     Args:
         data: with answers.
         seed: of the shuffling; the same seed gives the same rows.
+        repeats: groups of rows that are the same, exactly or nearly; where the division is not given, none is learned
+            from while another of its group is tested.
 
     Raises:
         DataError: no answers, a given test without anything to learn from, or too few rows or groups.
@@ -55,6 +58,10 @@ def split(data: Dataset, *, seed: int = 0) -> Split:
         raise DataError(f"{len(data)} rows are too few to learn and to test; give at least 4, better 50 and more.")
     if data.part is not None and len(set(data.part)) > 1:
         return _given(data, seed)
+    return apart(_drawn(data, seed), data, repeats)
+
+
+def _drawn(data: Dataset, seed: int) -> Split:
     if data.times is not None:
         return _by_time(data)
     if len(data) < HELD_OUT_FROM:
@@ -245,7 +252,34 @@ def largest_remainder(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]
     return np.minimum(shares, np.maximum(sizes - 1, 0))
 
 
-def without(found: Split, rows: Rows) -> Split:
-    """The same split with some rows taken out of everything that is learned from."""
-    folds = tuple((np.setdiff1d(learn, rows), score) for learn, score in found.folds)
-    return replace(found, train=np.setdiff1d(found.train, rows), folds=folds)
+def apart(found: Split, data: Dataset, repeats: Sequence[Sequence[int]]) -> Split:
+    """The same split in which no row is learned from that repeats one it is tested on.
+
+    A test part and its folds lose the repeating rows from what is learned; where that would take a class away or
+    leave nothing, they stay, and the checks say so.
+
+    Args:
+        repeats: groups of rows that are the same, exactly or nearly.
+    """
+    group = np.full(len(data), -1)
+    for number, rows in enumerate(repeats):
+        group[list(rows)] = number
+
+    def kept(learn: Rows, score: Rows) -> Rows:
+        left = learn[(group[learn] < 0) | ~np.isin(group[learn], group[score])]
+        if len(left) < 2 or (data.task == "classes" and len(set(_y(data)[left])) < len(set(_y(data)[learn]))):
+            return learn
+        return left
+
+    train = found.train if found.test is None else kept(found.train, found.test)
+    folds = tuple((kept(np.intersect1d(a, train), b), np.intersect1d(b, train)) for a, b in found.folds)
+    lost = len(found.train) - len(train)
+    how = found.how + (f"; {lost} that repeat a test row are not learned from" if lost else "")
+    if found.test is None and any(len(a) < len(b) for (a, _), (b, _) in zip(folds, found.folds, strict=True)):
+        how += "; rows that repeat one another are never on both sides"
+    return Split(train, found.test, folds, how)
+
+
+def _y(data: Dataset) -> NDArray:
+    assert data.y is not None
+    return data.y

@@ -19,7 +19,7 @@ from headstart.adapt.scratch import from_scratch
 from headstart.core import skill as skills
 from headstart.core.skill import Skill
 from headstart.core.store import Store
-from headstart.data.check import Finding, check
+from headstart.data.check import Finding, check, repeats
 from headstart.data.dataset import Dataset, Options
 from headstart.data.near import Look, look
 from headstart.data.read import read
@@ -116,9 +116,10 @@ def fit(
         for reason in examples.because.values():
             watch.teller.say(reason)
     with watch.stage("check the data"):
-        parts = split(examples, seed=settings.seed)
         looked = look(examples.pictures) if examples.modality == "image" else None
-        findings = check(examples, parts, looked=looked)
+        again = repeats(examples, looked=looked)
+        parts = split(examples, seed=settings.seed, repeats=again.near)
+        findings = check(examples, parts, looked=looked, again=again)
         _tell(watch.teller, examples, parts, findings)
     with watch.stage("open the network"):
         card = card or find(DEFAULT_SOURCE[examples.modality], cache)

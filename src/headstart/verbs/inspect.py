@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.check import Finding, check
+from headstart.data.check import Finding, Repeats, check, repeats
 from headstart.data.dataset import Dataset, Options, Problem
 from headstart.data.near import Look, look
 from headstart.data.read import read
@@ -95,8 +95,9 @@ def inspect(
     examples = read(data, options)
     looked = look(examples.pictures) if examples.modality == "image" else None
     teller.progress("check the data", 1, 2)
-    parts, first = _divided(examples, seed)
-    findings = (*first, *check(examples, parts, looked=looked))
+    again = repeats(examples, looked=looked)
+    parts, first = _divided(examples, seed, again)
+    findings = (*first, *check(examples, parts, looked=looked, again=again))
     teller.progress("check the data", 2, 2)
     return Inspection(
         path=str(data),
@@ -115,10 +116,10 @@ def inspect(
     )
 
 
-def _divided(data: Dataset, seed: int) -> tuple[Split | None, tuple[Finding, ...]]:
+def _divided(data: Dataset, seed: int, again: Repeats) -> tuple[Split | None, tuple[Finding, ...]]:
     """The division, or why there is none."""
     try:
-        return split(data, seed=seed), ()
+        return split(data, seed=seed, repeats=again.near), ()
     except DataError as error:
         return None, (Finding("error", "split", str(error)),)
 
