@@ -137,7 +137,8 @@ class Table:
         return {tensor: [self._row(chunk, tensor, row) for chunk, row in places] for tensor in names}
 
     def matrix(self, keys: Sequence[str], tensor: str) -> NDArray:
-        """(n, ...) array of one tensor, a row per key in order; read chunk by chunk, a copy.
+        """(n, ...) array of one tensor, a row per key in order: a copy, read chunk by chunk so that no more than
+        one chunk of the map is in memory beside it.
 
         Raises:
             StoreError: a key that is not in the table.
@@ -152,7 +153,7 @@ class Table:
             rows.append(row)
         out: NDArray | None = None
         for chunk, (places, rows) in by_chunk.items():
-            flat = self._map(chunk, tensor)
+            flat = np.load(self.folder / f"{chunk}.{tensor}.npy", mmap_mode="r")  # not kept: its pages would stay
             if out is None:
                 out = np.empty((len(keys), *flat.shape[1:]), flat.dtype)
             out[places] = flat[rows]

@@ -155,6 +155,7 @@ def fit_head(
     if kind not in (None, "logistic", "discriminant"):
         raise DataError(f"kind {kind!r} is unknown; use logistic, discriminant or None.")
     space = space_of(x, c)
+    del x  # with many rows the features and their standardised copy would not fit into memory side by side
     parts = folds or own_folds(y, seed)
     families = _families(space, y, parts, task, c, balance, kind)
     if not folds:

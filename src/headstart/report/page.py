@@ -87,7 +87,7 @@ def view(record: Record) -> Mapping[str, object]:
         "hardest": hardest(record)[:SHOWN_PAIRS],
         "heat": heat(record),
         "axis": comparison_axis(record),
-        "cell": 76 if classes <= 4 else 44 if classes <= FEW_CLASSES else 22,
+        "cell": 76 if classes <= 4 else 44 if classes <= 7 else 36 if classes <= FEW_CLASSES else 22,
         "few": classes <= FEW_CLASSES,
         "largest_class": max((c.train + c.test for c in record.data.classes), default=0) or 1,
         "by_size": sorted(record.data.classes, key=lambda c: c.train + c.test, reverse=True),

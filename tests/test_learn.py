@@ -1,0 +1,83 @@
+"""What the learner reads, tries and leaves behind, on small local networks."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import sentences, small_encoder, write_table
+
+from headstart.adapt.held import open_held
+from headstart.adapt.probe import Features
+from headstart.core.store import Store
+from headstart.data.read import read
+from headstart.sources.find import find
+from headstart.verbs.fit import Settings, fit
+from headstart.verbs.predict import predict
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("learn")
+    return root, small_encoder(root / "encoder")
+
+
+class Counting:
+    """An engine that remembers how many rows it ran."""
+
+    def __init__(self, engine):
+        self.engine, self.rows = engine, 0
+        self.outputs, self.widths, self.precision, self.version = (
+            engine.outputs,
+            engine.widths,
+            engine.precision,
+            engine.version,
+        )
+
+    def run(self, batches):
+        for rows, values in self.engine.run(batches):
+            self.rows += len(rows)
+            yield rows, values
+
+
+def test_features_are_computed_once_and_only_for_the_rows_that_are_asked_for(place, tmp_path):
+    root, source = place
+    data = read(write_table(root / "count.csv", 60))
+    held = open_held(find(source, root / "cache"), root / "cache")
+    engine = Counting(held.network)
+    counted = replace(held, network=engine)
+    features = Features(counted, data, counted.table(Store(tmp_path)))
+    last = held.taps[-1:]
+    some = np.array([5, 3, 40])
+    x = features.matrix(some, last)
+    assert engine.rows == 3
+    features.matrix(np.array([3, 40, 5]), held.taps)
+    assert engine.rows == 3
+    every = features.matrix(np.arange(60), last)
+    assert engine.rows == len(set(data.keys))
+    np.testing.assert_array_equal(every[some], x)
+    np.testing.assert_allclose(every, held.read(data)[-1], atol=1e-5)
+
+
+def test_a_tail_that_is_not_kept_leaves_no_network_behind(place):
+    root, source = place
+    table = write_table(root / "easy.csv", 120)  # a probe answers all of it: no tail can be worth it
+    before = {path.name for path in (root / "cache" / "networks").glob("*")}
+    skill = fit(table, root / "easy.skill", settings=Settings(source=source, budget=3), cache=root / "cache")
+    told = json.loads((skill.folder / "metrics.json").read_text("utf8"))
+    assert skill.manifest["depth"] == 1
+    assert [rung["depth"] > 1 for rung in told["depth"]["curve"]] == [False, True]
+    assert {path.name for path in (root / "cache" / "networks").glob("*")} == before
+
+
+def test_pytorch_alone_learns_the_same_tail_as_the_engine_serves(place):
+    root, source = place
+    table = write_table(root / "deep.csv", 80, seed=2)
+    settings = Settings(source=source, depth=3, device="eager")
+    skill = fit(table, root / "eager.skill", settings=settings, cache=root / "cache")
+    assert skill.manifest["depth"] == 3
+    told = json.loads((skill.folder / "metrics.json").read_text("utf8"))
+    words = sentences(40, seed=9)
+    said = predict(skill, [text for text, _ in words], cache=root / "cache")
+    right = np.mean([row.label == kind for row, (_, kind) in zip(said, words, strict=True)])
+    assert right >= told["score"]["low"]
