@@ -77,6 +77,8 @@ MISTAKES = {
     "unknown metric": (["fit", "{reviews}", "--metric", "rightness"], 2, "is unknown; use one of accuracy,"),
     "depth 0": (["fit", "{reviews}", "--depth", "0"], 2, "depth=0 must be 1 (a new head) or above"),
     "unknown device": (["fit", "{reviews}", "--device", "tpu"], 2, "is not one of auto, cpu, cuda, eager"),
+    "no such plan": (["fit", "{reviews}", "--plan", "no.toml"], 2, "the plan 'no.toml' cannot be opened (No such file"),
+    "no plan at all": (["fit", "{reviews}", "--plan", "{reviews}"], 2, "is not TOML"),
     "not a skill": (["predict", "{pictures}", "a.jpg"], 1, "is not a skill: it has no skill.json"),
     "no skill to evaluate": (["evaluate", "nowhere", "{reviews}"], 1, "nowhere is not a skill"),
     "no inputs": (["predict", "{skill}"], 2, "missing argument 'inputs"),

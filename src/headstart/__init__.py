@@ -15,17 +15,30 @@ if TYPE_CHECKING:
     from headstart.verbs.fit import fit
     from headstart.verbs.inspect import inspect
     from headstart.verbs.models import models
+    from headstart.verbs.plan import settings_of
     from headstart.verbs.predict import evaluate, predict
+    from headstart.verbs.settings import Settings
 
-__all__ = ["__version__", "demo", "evaluate", "export", "fit", "inspect", "models", "predict"]
+__all__ = [
+    "Settings",
+    "__version__",
+    "demo",
+    "evaluate",
+    "export",
+    "fit",
+    "inspect",
+    "models",
+    "predict",
+    "settings_of",
+]
 
-_HOME = {name: {"evaluate": "predict"}.get(name, name) for name in __all__[1:]}
+_HOME = {name: name for name in __all__} | {"evaluate": "predict", "Settings": "settings", "settings_of": "plan"}
 
 
 def __getattr__(name: str) -> object:
     """Verbs are imported when they are first used: `import headstart` alone costs nothing."""
-    if name not in _HOME:
-        raise AttributeError(f"headstart has no {name!r}; its verbs are {', '.join(__all__)}.")
+    if name not in __all__:
+        raise AttributeError(f"headstart has no {name!r}; it has {', '.join(__all__)}.")
     from importlib import import_module
 
     return vars(import_module(f"headstart.verbs.{_HOME[name]}"))[name]

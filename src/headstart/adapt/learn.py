@@ -15,6 +15,7 @@ from headstart.adapt.held import Held, Progress, forget, open_tuned
 from headstart.adapt.probe import Ask, Features, Folds, Rung, fit_probe, look
 from headstart.adapt.recipes import Recipe, recipes, worth_a_try
 from headstart.data.dataset import Dataset
+from headstart.errors import UsageError
 from headstart.heads import metrics
 from headstart.heads.linear import Fitted, Linear, fit_head
 from headstart.heads.temperature import temperature
@@ -75,7 +76,11 @@ class Learner:
         cache: folder of networks and stored activations.
         depth: blocks that learn; None lets the data decide.
         budget: seconds for each tuned tail; None leaves it to the rule.
+        taps: that a new head reads; None lets the data decide.
         progress: told epochs of a tail.
+
+    Raises:
+        UsageError: taps that the network does not have, or that a tail of this depth does not read.
     """
 
     data: Dataset
@@ -85,7 +90,19 @@ class Learner:
     cache: Path
     depth: int | None = None
     budget: float | None = None
+    taps: tuple[str, ...] | None = None
     progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        there = tuple(self.features.taps)
+        absent = [tap for tap in self.taps or () if tap not in there]
+        if absent:
+            raise UsageError(f"taps {', '.join(absent)} are not in {self.held.card.name}; use {', '.join(there)}.")
+        if self.taps and self.depth not in (None, 1) and self.taps != there[-1:]:
+            raise UsageError(
+                f"taps {', '.join(self.taps)} were given with depth {self.depth}, where the head reads {there[-1]} "
+                "alone; take the taps out or use depth 1."
+            )
 
     def learn(self, rows: Rows, folds: Folds, *, last: bool = True) -> Learned:
         """A head from these rows alone, every choice included.
@@ -125,15 +142,20 @@ class Learner:
         """The best layer or layers under one head: depth 1.
 
         The last layer is kept unless another choice beats it by more than one standard error of the paired folds,
-        so that noise alone does not move it.
+        so that noise alone does not move it. Taps that were asked for are not weighed against others.
         """
-        layers = look(self.features, rows, y, folds, self.ask)
+        asked = self.taps if self.depth in (None, 1) else None
+        layers = look(self.features, rows, y, folds, self.ask, also=asked)
         plain = next(rung for rung in layers if rung.taps == tuple(self.features.taps)[-1:])
         chosen = layers[0] if layers[0] is not plain and _beats(layers[0], plain, self.ask) else plain
+        if asked:
+            chosen = next(rung for rung in layers if rung.taps == asked)
         start = time.perf_counter()
         fitted = fit_probe(self.features, rows, y, folds, self.ask, chosen.taps)
         rung = replace(chosen, seconds=time.perf_counter() - start + sum(layer.seconds for layer in layers))
         why = "the last layer" if chosen is plain else f"{chosen.name}, better than the last layer beyond the noise"
+        if asked:
+            why = f"{' + '.join(asked)}, as was asked for"
 
         def read(wanted: Rows, progress: Progress | None = None) -> NDArray:
             return self.features.matrix(wanted, chosen.taps, progress)

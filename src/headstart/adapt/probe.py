@@ -132,7 +132,15 @@ def candidates(taps: Mapping[str, int]) -> list[tuple[str, ...]]:
     return single + narrow
 
 
-def look(features: Features, rows: NDArray[np.int64], y: NDArray, folds: Folds, ask: Ask) -> list[Rung]:
+def look(
+    features: Features,
+    rows: NDArray[np.int64],
+    y: NDArray,
+    folds: Folds,
+    ask: Ask,
+    *,
+    also: tuple[str, ...] | None = None,
+) -> list[Rung]:
     """Every candidate of layers, compared by ridge regression on the same rows, best first.
 
     Each row is scored by a model without it, in closed form. Where the folds keep groups together or go forward in
@@ -142,6 +150,7 @@ def look(features: Features, rows: NDArray[np.int64], y: NDArray, folds: Folds, 
         rows: that may be looked at.
         y: targets of those rows.
         folds: positions within `rows`.
+        also: taps that are looked at beside the candidates.
     """
     chosen = np.random.default_rng([ask.seed, 1]).permutation(len(rows))[:_LOOK]
     place = np.full(len(rows), -1)
@@ -149,7 +158,10 @@ def look(features: Features, rows: NDArray[np.int64], y: NDArray, folds: Folds, 
     parts = [(place[train][place[train] >= 0], place[test][place[test] >= 0]) for train, test in folds]
     parts = [(train, test) for train, test in parts if len(train) > 1 and len(test)]
     rungs = []
-    for taps in candidates(features.taps):
+    wanted = candidates(features.taps)
+    if also and also not in wanted:
+        wanted.append(also)
+    for taps in wanted:
         start = time.perf_counter()
         x = features.matrix(rows[chosen], taps)
         scores = _held_out(x, y[chosen], parts, ask)

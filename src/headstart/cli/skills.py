@@ -46,9 +46,10 @@ def fit(
     source: Annotated[str | None, typer.Option(help="Pretrained network; see `headstart models`.")] = None,
     depth: Annotated[int | None, typer.Option(help="Blocks that learn; 1 is a new head. Else decided by data.")] = None,
     metric: Annotated[str | None, typer.Option(help="That decides and is reported first.")] = None,
-    balance: Annotated[bool, typer.Option("--balance", help="Weigh all classes the same.")] = False,
+    balance: Annotated[bool | None, typer.Option("--balance/--no-balance", help="Weigh all classes the same.")] = None,
     budget: Annotated[str | None, typer.Option(help="Time for going deeper, such as 60s or 5m.")] = None,
-    seed: Seed = 0,
+    plan: Annotated[Path | None, typer.Option(help="plan.toml of a fit, to follow; other options win over it.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random draw; else 0.")] = None,
     threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or eager.")] = "auto",
     no_examples: Annotated[bool, typer.Option("--no-examples", help="Keep data out of report and skill.")] = False,
@@ -57,28 +58,30 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Learn from labelled data: ends in a skill folder and a report."""
-    at_least(0, seed=seed)
+    at_least(0, seed=seed or 0)
     allowed, beside = seconds(budget), seconds(scratch)
-    from headstart.verbs.fit import Settings
     from headstart.verbs.fit import fit as verb
+    from headstart.verbs.plan import settings_of
+    from headstart.verbs.settings import Settings
 
+    settings = Settings(
+        source=source,
+        depth=depth,
+        metric=metric,
+        balance=balance,
+        seed=seed,
+        threads=threads,
+        device=device,
+        budget=allowed,
+        examples=not no_examples,
+        scratch=beside,
+    )
     with Console() as teller:
         skill = verb(
             data,
             out,
             options=columns(task, text, image, label, group, time),
-            settings=Settings(
-                source=source,
-                depth=depth,
-                metric=metric,
-                balance=balance,
-                seed=seed,
-                threads=threads,
-                device=device,
-                budget=allowed,
-                examples=not no_examples,
-                scratch=beside,
-            ),
+            settings=settings_of(plan, settings) if plan else settings,
             cache=cache,
             teller=teller,
             command=f"headstart {shlex.join(context.obj)}",

@@ -25,7 +25,7 @@ from headstart.data.near import Look, look
 from headstart.data.read import read
 from headstart.data.split import Split, choice_folds, split
 from headstart.errors import DataError, UsageError
-from headstart.heads.metrics import METRICS, default_metric
+from headstart.heads.metrics import default_metric
 from headstart.places import cache_folder
 from headstart.quiet import hush
 from headstart.report import record as told
@@ -34,52 +34,13 @@ from headstart.sources.card import Card
 from headstart.sources.fetch import pull
 from headstart.sources.find import find
 from headstart.verbs.against import against
+from headstart.verbs.plan import options_of, other_data, plan_in_toml, same_network, taps_chosen_here
 from headstart.verbs.record import Measured, Rival, record_of
+from headstart.verbs.settings import Settings
 from headstart.verbs.watch import Silent, Teller, Watch, peak_memory
 from headstart.version import __version__
 
 DEFAULT_SOURCE = {"image": "efficientnet-lite0", "text": "minilm-l6"}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user decides of a fit beside the data's columns.
-
-    Attributes:
-        source: name or locator of the pretrained network; None takes the default of the modality.
-        depth: blocks that learn; None lets the data decide.
-        metric: that decides and is reported first; None takes the task's default.
-        balance: whether classes weigh the same however many rows they have.
-        seed: of every random draw.
-        threads: of the CPU; 0 takes all.
-        device: auto, cpu (the fast engine alone), eager or cuda (PyTorch).
-        budget: seconds for going deeper; None leaves it to the rule.
-        examples: whether pictures and texts of the data may be in the report.
-        scratch: seconds for training the same network from scratch beside it; None leaves that out.
-    """
-
-    source: str | None = None
-    depth: int | None = None
-    metric: str | None = None
-    balance: bool = False
-    seed: int = 0
-    threads: int = 0
-    device: str = "auto"
-    budget: float | None = None
-    examples: bool = True
-    scratch: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.budget is not None and not 0 < self.budget < float("inf"):
-            raise UsageError(f"budget={self.budget:g} s must be above 0; write for example --budget 60s.")
-        if self.threads < 0:
-            raise UsageError(f"threads={self.threads} must be 0 (all) or above; write for example --threads 2.")
-        if self.depth is not None and self.depth < 1:
-            raise UsageError(f"depth={self.depth} must be 1 (a new head) or above; write for example --depth 1.")
-        if self.device not in ("auto", "cpu", "cuda", "eager"):
-            raise UsageError(f"device={self.device!r} is not one of auto, cpu, cuda, eager; write --device cpu.")
-        if self.metric is not None and self.metric not in METRICS:
-            raise UsageError(f"metric {self.metric!r} is unknown; use one of {', '.join(METRICS)}.")
 
 
 def fit(
@@ -98,7 +59,7 @@ def fit(
         data: folder or table.
         out: of the skill; None takes NAME.skill in the current folder.
         options: columns and task of the data; what is None is detected.
-        settings: everything else that a user decides.
+        settings: everything else that a user decides; `settings_of` gives those of a plan.
         cache: folder of networks and stored activations; None takes the user's.
         teller: of words and progress.
         command: as typed, for the report.
@@ -112,35 +73,38 @@ def fit(
     place = Path(out) if out else Path(f"{_name(data)}.skill")
     card = find(settings.source, cache) if settings.source else None  # a name that is not known is said at once
     with watch.stage("read the data"):
-        examples = read(data, options)
+        examples = read(data, options_of(settings, options))
         for reason in examples.because.values():
             watch.teller.say(reason)
     with watch.stage("check the data"):
         looked = look(examples.pictures) if examples.modality == "image" else None
         again = repeats(examples, looked=looked)
-        parts = split(examples, seed=settings.seed, repeats=again.near)
+        parts = split(examples, seed=settings.seed or 0, repeats=again.near)
         findings = check(examples, parts, looked=looked, again=again)
         _tell(watch.teller, examples, parts, findings)
     with watch.stage("open the network"):
         card = card or find(DEFAULT_SOURCE[examples.modality], cache)
         _fits(card, examples)
+        same_network(settings, card)
         pull(card, cache, watch.teller.say)
         held = open_held(card, cache, threads=settings.threads, device=settings.device, told=watch.teller.say)
     thumbnails = None if looked is None else looked.thumbnails
     if looked is not None and looked.broken:
         examples, parts, thumbnails = _without(examples, parts, looked, np.array(sorted(looked.broken)))
+    if different := other_data(settings, examples):
+        watch.teller.say(different)
     features = Features(held, examples, held.table(Store(cache / "store")))
-    with watch.stage("read through the network") as progress:
-        features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
     ask = Ask(
         examples.task,
         settings.metric or default_metric(examples.task),
         len(examples.classes),
-        settings.balance,
-        settings.seed,
+        settings.balance or False,
+        settings.seed or 0,
         examples.groups is not None or examples.times is not None,
     )
     job = Job(examples, parts, ask, watch, settings, _learner(examples, parts, held, features, ask, cache, settings))
+    with watch.stage("read through the network") as progress:
+        features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
     learned = job.learn()
     measured = job.measure(learned)
     with watch.stage("compare with the classical way"):
@@ -189,9 +153,12 @@ class Job:
                 return Measured(self.parts.test, learned.answers(self.parts.test, progress), "held-out test part")
         rows, out = [], []
         count = len(self.parts.folds)
+        # layers that a plan chose on these very rows would flatter them: every fold chooses its own
+        flattered = taps_chosen_here(self.settings, self.data)
+        learner = replace(self.learner, taps=None) if flattered else self.learner
         with self.watch.stage("measure by nested cross-validation") as progress:
             for k, (train, test) in enumerate(self.parts.folds):
-                found = self.learner.learn(train, self._folds(train), last=False)
+                found = learner.learn(train, self._folds(train), last=False)
                 rows.append(test)
                 out.append(found.answers(test))
                 progress(k + 1, count)
@@ -242,7 +209,7 @@ def _learner(
     budget = settings.budget
     if budget is not None and parts.test is None:
         budget /= len(parts.folds) + 1  # nested cross-validation learns once for every fold, and once for all
-    return Learner(data, held, features, ask, cache, settings.depth, budget)
+    return Learner(data, held, features, ask, cache, settings.depth, budget, settings.taps)
 
 
 def _without(data: Dataset, parts: Split, looked: Look, broken: NDArray) -> tuple[Dataset, Split, NDArray]:
@@ -291,41 +258,12 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
     stages = tuple(told.Stage(stage.name, stage.seconds, stage.memory_mb) for stage in job.watch.stages)
     record = replace(record, stages=stages, seconds=job.watch.seconds, memory_mb=peak_memory())
     texts = {
-        "plan.toml": plan_in_toml(job, card, learned),
+        "plan.toml": plan_in_toml(job.data, job.ask, job.settings, card, learned),
         "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
         "report.html": page(record),
         "README.md": model_card(record),
     }
     return skills.write(place, manifest, {**learned.head.arrays(), **learned.tail}, texts)
-
-
-def plan_in_toml(job: Job, card: Card, learned: Learned) -> str:
-    """Everything that decided the fit, with where each choice came from; fingerprints of data and source on top."""
-    asked = job.settings
-    values = {
-        "data": job.data.fingerprint,
-        "source": card.name,
-        "source_digest": card.digest,
-        "task": job.data.task,
-        "metric": job.ask.metric,
-        "depth": learned.depth,
-        "taps": list(learned.taps),
-        "head": learned.fitted.kind,
-        "strength": learned.fitted.strength,
-        "balance": job.ask.balance,
-        "seed": job.ask.seed,
-    }
-    because = {
-        "source": ("user", "it was asked for") if asked.source else ("default", f"the default for {card.modality}"),
-        "metric": ("user", "it was asked for") if asked.metric else ("default", f"the default for {job.data.task}"),
-        "depth": ("user" if asked.depth else "data", learned.rule),
-        "strength": ("data", "least log loss in cross-validation among strengths that the metric cannot tell apart"),
-    }
-    # JSON's words and strings are TOML's too, but for the sign that TOML does not allow inside a string unescaped
-    lines = [f"{name} = {json.dumps(value)}".replace("\x7f", "\\u007F") for name, value in values.items()]
-    for name, (origin, text) in because.items():
-        lines += ["", f"[because.{name}]", f"from = {json.dumps(origin)}", f"text = {json.dumps(text)}"]
-    return "\n".join(lines) + "\n"
 
 
 def _name(data: str | Path) -> str:

@@ -1,0 +1,74 @@
+"""What a user decides of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.errors import UsageError
+from headstart.heads.metrics import METRICS
+
+DEVICES = ("auto", "cpu", "cuda", "eager")
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The plan that a fit follows: what it decided, and what it was made for.
+
+    Attributes:
+        decided: names of the settings that it decided, the others having been given otherwise.
+        task: of the data, where the plan says so.
+        data: fingerprint of the data that it was made for; empty where it does not say.
+        source_digest: of the network that it was made with; empty where it does not say.
+    """
+
+    decided: frozenset[str] = frozenset()
+    task: str | None = None
+    data: str = ""
+    source_digest: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user decides of a fit beside the data's columns; None is what was not given.
+
+    Attributes:
+        source: name or locator of the pretrained network; None takes the default of the modality.
+        depth: blocks that learn; None lets the data decide.
+        metric: that decides and is reported first; None takes the task's default.
+        balance: whether classes weigh the same however many rows they have; None is False.
+        seed: of every random draw; None is 0.
+        threads: of the CPU; 0 takes all.
+        device: auto, cpu (the fast engine alone), eager or cuda (PyTorch).
+        budget: seconds for going deeper; None leaves it to the rule.
+        examples: whether pictures and texts of the data may be in the report.
+        scratch: seconds for training the same network from scratch beside it; None leaves that out.
+        taps: blocks whose pooled outputs a new head reads; None lets the data decide.
+        followed: the plan that some of these come from, as `settings_of` gives it.
+    """
+
+    source: str | None = None
+    depth: int | None = None
+    metric: str | None = None
+    balance: bool | None = None
+    seed: int | None = None
+    threads: int = 0
+    device: str = "auto"
+    budget: float | None = None
+    examples: bool = True
+    scratch: float | None = None
+    taps: tuple[str, ...] | None = None
+    followed: Followed | None = None
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and not 0 < self.budget < float("inf"):
+            raise UsageError(f"budget={self.budget:g} s must be above 0; write for example --budget 60s.")
+        if self.seed is not None and self.seed < 0:
+            raise UsageError(f"seed={self.seed} must be 0 or above; write for example --seed 1.")
+        if self.threads < 0:
+            raise UsageError(f"threads={self.threads} must be 0 (all) or above; write for example --threads 2.")
+        if self.depth is not None and self.depth < 1:
+            raise UsageError(f"depth={self.depth} must be 1 (a new head) or above; write for example --depth 1.")
+        if self.device not in DEVICES:
+            raise UsageError(f"device={self.device!r} is not one of {', '.join(DEVICES)}; write --device cpu.")
+        if self.metric is not None and self.metric not in METRICS:
+            raise UsageError(f"metric {self.metric!r} is unknown; use one of {', '.join(METRICS)}.")
