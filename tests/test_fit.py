@@ -8,8 +8,9 @@ import torch
 from stacks import KINDS, depths, examples, make
 from torch import nn
 
+from headstart.core.evaluate import evaluate, outputs
 from headstart.core.examples import Examples
-from headstart.core.fit import Step, fill, fit, outputs
+from headstart.core.fit import Step, fill, fit
 from headstart.core.plan import Plan
 from headstart.core.stack import Stack, on_h
 from headstart.core.store import Store
@@ -165,3 +166,19 @@ def test_regression_scores_are_the_textbook_ones():
     assert Regress().score(y, y) == 1
     assert Regress().score(torch.full_like(y, 2.0), y) == 0
     assert Regress().loss(y + 2, y).item() == 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluation_is_the_share_of_right_answers_and_leaves_the_stack_as_it_was(kind):
+    stack, data = make(kind).train(), examples(kind)
+    modes = [module.training for module in stack.modules()]
+    said = evaluate(stack, data, Classify(), batch=7)
+    assert modes == [module.training for module in stack.modules()]
+    answers = outputs(make(kind), data, batch=40).argmax(1).numpy()
+    assert said == pytest.approx(np.mean(answers == data.y))
+
+
+def test_evaluation_needs_targets():
+    data = examples("table")
+    with pytest.raises(DataError, match="40 examples without targets were given; a score needs"):
+        evaluate(make("table"), Examples(data.keys, data.read), Classify())

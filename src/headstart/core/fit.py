@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headstart.core.evaluate import device_of, evaluating, run_held
 from headstart.core.examples import Arrays, Examples, Read
 from headstart.core.plan import Plan, Run
 from headstart.core.ragged import padded, trimmed
@@ -98,7 +98,7 @@ def fit(
     held = _Held(stack, data, cut, _tables(store, stack, data, cut, prefix))
     parameters = _parameters(stack, plan, cut)
     optimizer = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=plan.weight_decay) if parameters else None
-    device = _device(stack)
+    device = device_of(stack)
     targets = torch.from_numpy(np.ascontiguousarray(data.y)).to(device)
     draw = np.random.default_rng([plan.seed, 0])
     losses: list[float] = []
@@ -137,7 +137,7 @@ def _outputs(stack: Stack, state: State, cut: int, precision: str) -> Tensor:
     digits of bfloat16 are not enough for that.
     """
     head = max(cut, len(stack) - 1)
-    with torch.autocast(_device(stack).type, torch.bfloat16, enabled=precision == "bfloat16"):
+    with torch.autocast(device_of(stack).type, torch.bfloat16, enabled=precision == "bfloat16"):
         state = stack(state, start=cut, stop=head)
     return stack({**state, "h": state["h"].float()}, start=head)["h"]
 
@@ -152,13 +152,13 @@ def seconds_per_step(stack: Stack, data: Examples, task: Task, plan: Plan, *, st
     """
     assert data.y is not None
     rows = np.random.default_rng([plan.seed, 1]).permutation(len(data))[: plan.batch]
-    y = torch.from_numpy(np.ascontiguousarray(data.y[rows])).to(_device(stack))
+    y = torch.from_numpy(np.ascontiguousarray(data.y[rows])).to(device_of(stack))
     depth, cut, taken = stack.depth, stack.cut(plan.depth), []
-    with _evaluating(stack):
+    with evaluating(stack):
         stack.learn(plan.depth)
         for _ in range(2):
             start = time.perf_counter()
-            state = _run_held(stack, data.read(rows), cut)
+            state = run_held(stack, data.read(rows), cut)
             if stored:
                 start = time.perf_counter()
             task.loss(_outputs(stack, state, cut, plan.precision), y).backward()
@@ -218,35 +218,12 @@ def fill(
         )
     table = store.table(address)
     missing = table.missing(data.keys)
-    with _evaluating(stack):
+    with evaluating(stack):
         for start in range(0, len(missing), chunk):
             rows = missing[start : start + chunk]
-            state = prefix(read(rows)) if prefix else trimmed(_on_cpu(_run_held(stack, read(rows), cut)))
+            state = prefix(read(rows)) if prefix else trimmed(_on_cpu(run_held(stack, read(rows), cut)))
             table.write([data.keys[row] for row in rows], state)
     return table
-
-
-def outputs(stack: Stack, data: Examples, *, batch: int = 256) -> Tensor:
-    """(n, ...) outputs of the head for every example, in order; the stack is left as it was."""
-    with _evaluating(stack):
-        return torch.cat(
-            [
-                _run_held(stack, data.read(np.arange(start, min(start + batch, len(data)))), len(stack))["h"].cpu()
-                for start in range(0, len(data), batch)
-            ]
-        )
-
-
-@contextmanager
-def _evaluating(stack: Stack) -> Iterator[None]:
-    """Evaluation mode inside, each module's own mode again after."""
-    modes = [(module, module.training) for module in stack.modules()]
-    stack.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 @dataclass(frozen=True)
@@ -264,10 +241,10 @@ class _Held:
         # no draw where there is one view: its order of batches is then the same as without views
         views = draw.integers(len(reads), size=len(rows)) if len(reads) > 1 else np.zeros(len(rows), np.int64)
         if not self.tables:
-            return _run_held(self.stack, _of_views(reads, rows, views), self.cut)
+            return run_held(self.stack, _of_views(reads, rows, views), self.cut)
         parts = [self.tables[view].read([self.data.keys[row]]) for view, row in zip(views, rows, strict=True)]
         state = padded({name: [part[name][0] for part in parts] for name in parts[0]})
-        device = _device(self.stack)
+        device = device_of(self.stack)
         return {name: t.to(device, torch.float32 if t.is_floating_point() else t.dtype) for name, t in state.items()}
 
 
@@ -284,20 +261,6 @@ def _of_views(reads: Sequence[Read], rows: NDArray[np.int64], views: NDArray[np.
     parts = [reads[view](rows[views == view]) for view in np.unique(views)]
     place = np.argsort(np.argsort(views, kind="stable"), kind="stable")
     return {name: np.concatenate([part[name] for part in parts])[place] for name in parts[0]}
-
-
-def _run_held(stack: Stack, arrays: Arrays, cut: int) -> State:
-    """Blocks [0, cut) without gradients."""
-    # trimmed to the batch's longest row, as stored rows are: dropout draws one number per position
-    read = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}
-    device = _device(stack)
-    state = {name: tensor.to(device) for name, tensor in padded(trimmed(read)).items()}
-    with torch.no_grad():
-        return stack(state, stop=cut)
-
-
-def _device(stack: Stack) -> torch.device:
-    return next(stack.parameters()).device
 
 
 def _on_cpu(state: State) -> State:
