@@ -28,11 +28,10 @@ def add(bench, same, **values):
     Args:
         same: names of the values that say which row it is; the machine always does.
     """
-    here = machine()
     row = {
         "bench": bench,
         **values,
-        "cpu": f"{here.cpu}, {here.cores} cores, {arithmetic()}",
+        "cpu": cpu(),
         "versions": values.get("versions") or {name: version(name) for name in OURS},
         "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
@@ -41,6 +40,18 @@ def add(bench, same, **values):
     kept = [other for other in _all() if any(other.get(name) != row.get(name) for name in who)]
     RESULTS.write_text(json.dumps([*kept, row], indent=1) + "\n", "utf8")
     print(json.dumps({name: value for name, value in row.items() if name != "versions"}), flush=True)
+
+
+def there(bench, **values):
+    """Whether a row with these values is there already, of this machine and this commit."""
+    wanted = {**values, "cpu": cpu(), "commit": commit()}
+    return any(all(row.get(name) == value for name, value in wanted.items()) for row in rows(bench))
+
+
+def cpu():
+    """This machine in a line."""
+    here = machine()
+    return f"{here.cpu}, {here.cores} cores, {arithmetic()}"
 
 
 def commit():

@@ -2,44 +2,30 @@
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from process import timed
 from record import HERE, add, wilson
 
 from headstart.places import cache_folder
 from headstart.sources.fetch import FILES, pull
 from headstart.sources.find import find
-from headstart.sources.load import load
 
 PEERS = {"texts": ("probe", "trainer", "setfit", "autogluon"), "pictures": ("script", "fastai")}
 # SetFit's pairs grow with the square of the rows; AutoGluon has its ten minutes where they are of use
 ONLY_AT = {"setfit": ("64",), "autogluon": ("256", "1024")}
 
 
-def timed(command):
-    """Output, wall seconds of the whole process and its peak memory in MB."""
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        out.seek(0), err.seek(0)
-        if status:
-            print(err.read()[-1500:], file=sys.stderr)
-            return None, wall, 0.0
-        return out.read(), wall, usage.ru_maxrss / 1024
-
-
 def weights_for(kind, folder):
     """The same weights in the form that the peers load."""
     cache = cache_folder()
     if kind == "pictures":
+        from headstart.sources.load import load  # brings torch in
+
         card = find("efficientnet-lite0", cache)
         load(card, cache, outputs=2)
         return str(cache / FILES / f"{card.files['weights'].sha256}.safetensors")
@@ -108,7 +94,14 @@ def main():
                 n = rows_of(data)
                 low, high = wilson(found["accuracy"], n)
                 command = f"bench/run.py {given.kind} {data.name} --only {way}"
-                said = {**found, "rows": n, "low": low, "high": high, "command": command}
+                said = {
+                    **found,
+                    "rows": n,
+                    "seeds": [0] if way == "headstart" else [],
+                    "low": low,
+                    "high": high,
+                    "command": command,
+                }
                 add("side by side", ("data", "way"), data=data.name, way=way, kind=given.kind, **said)
 
 

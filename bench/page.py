@@ -1,0 +1,208 @@
+"""docs/results.md out of bench/results.json: `page.py`. Every number on the page is in that file."""
+
+import re
+from collections import defaultdict
+from math import isnan
+
+from record import HERE, mean_interval, rows
+
+PAGE = HERE.parent / "docs" / "results.md"
+MARKS = {}  # (machine, versions) -> the letters of its footnote, in order of appearance
+
+
+def main():
+    parts = [part for make in (single, draws, throughput, depth, memory, start) if (part := make())]
+    said = "Written by `bench/page.py` out of `bench/results.json`; [how each is run](../bench/README.md)."
+    marks = "The letters under *on* name machine and versions, at the end of the page."
+    PAGE.write_text("\n\n".join(["# Results", f"{said} {marks}", *parts, footnotes()]) + "\n", "utf8")
+    print(f"{PAGE.name}: {len(parts)} tables")
+
+
+def single():
+    """Side by side where each data set is one run a way."""
+    found = [row for row in rows("side by side") if draw_of(row) is None]
+    ours = {(row["data"], row["cpu"]): row for row in found if row["way"] == "headstart"}
+    lines = []
+    for row in sorted(found, key=lambda row: (row["data"], row["cpu"], row["way"] != "headstart", row["way"])):
+        own = ours.get((row["data"], row["cpu"]))
+        ratio = f"{row['wall'] / own['wall']:.1f}" if own else ""
+        seconds, memory = (f"{row[name]:.1f}" for name in ("wall", "train_seconds")), f"{row['memory']:,.0f}"
+        score = (percent(row["accuracy"]), between(row["low"], row["high"], percent), f"{row['rows']:,}")
+        wall, train = seconds
+        lines.append(
+            (row["data"], row["way"], *score, wall, ratio, train, memory, row.get("depth", ""), *origin([row]))
+        )
+    what = "One run each; the interval is Wilson's for the test rows. The ratio is to headstart on the same machine."
+    head = ("data", "way", "accuracy %", "95 %", "test rows", "process s", "ratio", "training s", "memory MB", "depth")
+    return section("Side by side: pictures", what, head, lines)
+
+
+def draws():
+    """Side by side over the draws of each budget of labels."""
+    found = defaultdict(dict)
+    for row in rows("side by side"):
+        if (draw := draw_of(row)) is not None:
+            found[row["data"].rpartition("-")[0], row["cpu"], row["way"]][draw] = row
+    lines = []
+    for (data, cpu, way), mine in sorted(found.items(), key=lambda item: order(item[0])):
+        own = found.get((data, cpu, "headstart"), {})
+        both = sorted(set(own) & set(mine)) if way != "headstart" else []
+        gains = [own[draw]["accuracy"] - mine[draw]["accuracy"] for draw in both]
+        ratios = [mine[draw]["wall"] / own[draw]["wall"] for draw in both]
+        mean, *interval = mean_interval([row["accuracy"] for row in mine.values()])
+        gain = mean_and_interval(gains, points) if both else ("", "")
+        wall = f"{mean_interval([row['wall'] for row in mine.values()])[0]:.1f}"
+        ratio = f"{mean_interval(ratios)[0]:.1f}" if both else ""
+        score = (percent(mean), between(*interval, percent))
+        lines.append((data, way, len(mine), *score, *gain, len(both) or "", wall, ratio, *origin(mine.values())))
+    what = (
+        "Means over draws of the labelled rows, the test rows being the same; intervals are Student's over the draws, "
+        "none with one draw. Differences and ratios pair the draws that both ways have on the same machine: "
+        "headstart's accuracy less the other's in points, and the other's wall time over headstart's."
+    )
+    head = ("data", "way", "draws", "accuracy %", "95 %", "headstart better by", "95 %", "pairs", "process s",
+            "ratio")  # fmt: skip
+    return section("Side by side: film reviews", what, head, lines)
+
+
+def throughput():
+    """Pictures per second."""
+    lines = []
+    for row in sorted(rows("throughput"), key=lambda row: (row["data"], row["cpu"], -row["value"])):
+        share = (f"{row['gflops']:.0f}", f"{100 * row['share']:.0f}") if "share" in row else ("", "")
+        rate = (f"{row['value']:.0f}", f"{row['median']:.0f}", between(row["low"], row["high"], whole))
+        lines.append((row["data"], row["way"], *rate, *share, f"{row['rows']:,}", *origin([row])))
+    what = (
+        "EfficientNet-Lite0, from JPEG files to pooled features, the best of the repeats; the interval is Student's of "
+        "their mean. The network alone reads pixels in memory; its share is of the same CPU's rate in a matrix product."
+    )
+    head = ("data", "way", "pictures/s", "median", "95 % of the mean", "GFLOP/s", "share %", "rows")
+    return section("Throughput", what, head, lines)
+
+
+def depth():
+    """Each depth against the chosen one, over seeds."""
+    found = defaultdict(dict)
+    for row in rows("depth"):
+        found[row["data"], row["cpu"], str(row["depth"])][row["seed"]] = row
+    lines = []
+    for (data, cpu, at), mine in sorted(found.items(), key=lambda item: order(item[0])):
+        chosen = found.get((data, cpu, "chosen"), {})
+        both = sorted(set(chosen) & set(mine)) if at != "chosen" else []
+        gain = mean_and_interval([chosen[s]["value"] - mine[s]["value"] for s in both], points) if both else ("", "")
+        took = ", ".join(sorted({str(row["took"]) for row in mine.values()}, key=int))
+        score = mean_and_interval([row["value"] for row in mine.values()], percent)
+        one = next(iter(mine.values()))
+        rest = (between(one["low"], one["high"], percent), *gain)
+        seconds = f"{mean_interval([row['seconds'] for row in mine.values()])[0]:.1f}"
+        lines.append((data, at, took, len(mine), *score, *rest, seconds, *origin(mine.values())))
+    what = (
+        "Test score at each depth of a grid and at the depth that a fit takes by itself. The first interval is "
+        "Student's over the seeds, of which the test rows are no part; the second that of the first seed's test rows. "
+        "The chosen depth is fitted first and pays for reading the data, which the others find in the store."
+    )
+    head = ("data", "depth", "taken", "seeds", "score %", "95 % over seeds", "95 % of test rows", "chosen better by",
+            "95 %", "process s")  # fmt: skip
+    return section("Depth", what, head, lines)
+
+
+def memory():
+    """Peak memory as the rows grow."""
+    lines = []
+    for row in sorted(rows("memory"), key=lambda row: (row["kind"], row["cpu"], row["rows"])):
+        stage = max(row["stages"].items(), key=lambda item: item[1][1])[1][1]
+        name = next(name for name, (_, peak) in row["stages"].items() if peak >= stage)
+        numbers = (f"{row['rows']:,}", f"{row['value']:,.0f}", name, f"{row['seconds']:.0f}")
+        lines.append((row["kind"], *numbers, *origin([row])))
+    what = "The largest resident memory of a whole fit at depth 1, once, with the stage in which it was reached."
+    return section("Memory", what, ("kind", "rows", "peak MB", "in", "process s"), lines)
+
+
+def start():
+    """What it takes to start."""
+    found = sorted(rows("start"), key=lambda row: (row["cpu"], row["value"]))
+    two = "{:.2f}".format
+    lines = [
+        (row["what"], two(row["value"]), between(row["low"], row["high"], two), len(row["repeats"]), *origin([row]))
+        for row in found
+    ]
+    what = "Wall seconds of whole processes, the median of the repeats; the interval is Student's of their mean."
+    return section("Start", what, ("what", "seconds", "95 % of the mean", "repeats"), lines)
+
+
+def section(title, what, head, lines):
+    """A heading, a sentence and a table; nothing where there is no row."""
+    if not lines:
+        return ""
+    head = (*head, "on", "commit", "command")
+    texts = [" | ".join(str(cell) for cell in line) for line in (head, ["---"] * len(head), *lines)]
+    return "\n".join([f"## {title}", "", what, "", *(f"| {text} |" for text in texts)])
+
+
+def origin(found):
+    """Machine and versions, commits and the command of rows that a line of a table is made of."""
+    found = sorted(found, key=lambda row: row["date"])
+    marks = dict.fromkeys(mark(row) for row in found)
+    commits = dict.fromkeys(row["commit"] for row in found)
+    return " ".join(marks), " ".join(commits), f"`{found[0]['command']}`" + (", …" if len(found) > 1 else "")
+
+
+def mark(row):
+    """The letter of this row's machine and versions."""
+    key = (row["cpu"], ", ".join(f"{name} {version}" for name, version in sorted(row["versions"].items())))
+    return MARKS.setdefault(key, letters(len(MARKS)))
+
+
+def letters(number):
+    """a to z, then aa."""
+    return (letters(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
+
+
+def footnotes():
+    """What the letters stand for."""
+    lines = [f"- **{letter}**: {cpu}; {versions}" for (cpu, versions), letter in MARKS.items()]
+    ending = "A commit with + had changes of the package that were not yet in it."
+    return "\n".join(["## Machines and versions", "", *lines, "", ending])
+
+
+def draw_of(row):
+    """The number of the draw where the data is named after its labels and its draw: reviews-64-0."""
+    found = re.fullmatch(r".+-\d+-(\d+)", row["data"])
+    return int(found[1]) if found else None
+
+
+def order(key):
+    """Data by name and labels, machine, and then what the others are compared with before them."""
+    data, cpu, way = key
+    name, number = re.fullmatch(r"(.*?)(\d*)", data).groups()
+    return name, int(number or 0), cpu, way not in ("headstart", "chosen"), int(way) if way.isdigit() else 0, way
+
+
+def mean_and_interval(values, form):
+    """Two cells."""
+    mean, low, high = mean_interval(values)
+    return form(mean), between(low, high, form)
+
+
+def between(low, high, form):
+    """An interval; nothing where there is none."""
+    return "" if isnan(low) else f"{form(low)} to {form(high)}"
+
+
+def percent(value):
+    """A share in percent."""
+    return f"{100 * value:.1f}"
+
+
+def points(value):
+    """A difference of shares, with its sign."""
+    return f"{100 * value:+.1f}"
+
+
+def whole(value):
+    """No decimals."""
+    return f"{value:.0f}"
+
+
+if __name__ == "__main__":
+    main()
