@@ -136,3 +136,10 @@ def test_majority_is_the_prior():
     np.testing.assert_allclose(majority(y, 2, task="classes", classes=4), [[0.75, 0, 0.25, 0]] * 2)
     np.testing.assert_allclose(majority(np.array([[1.0, 0], [0, 0]]), 1, task="labels", classes=2), [[0.5, 0]])
     np.testing.assert_allclose(majority(np.array([[1.0], [4.0]]), 3, task="numbers", classes=1), [[2.5]] * 3)
+
+
+def test_features_of_many_pictures_are_those_of_each():
+    pictures = np.random.default_rng(0).integers(0, 256, (1003, 32, 32)).astype(np.uint8)
+    every = picture_features(pictures)
+    for row in (0, 999, 1000, 1002):
+        np.testing.assert_array_equal(every[row], picture_features(pictures[row : row + 1])[0])
