@@ -178,10 +178,22 @@ def test_the_cache_is_shown_verified_and_cleared(run, tmp_path):
     assert code == 0
     assert out.splitlines()[0] == str(tmp_path)
     assert "1.5 kB" in out
+    assert out.splitlines()[-1].startswith("store and networks are each kept below 20.0 GB")
     code, out, _ = run("cache", "verify", "--cache", tmp_path, "--json")
     assert (code, json.loads(out)) == (1, {"damaged": [str(tmp_path / "files" / ("0" * 64))]})
     assert run("cache", "clear", "files", "--cache", tmp_path) == (0, "1.5 kB freed\n", "")
     assert run("cache", "verify", "--cache", tmp_path)[0] == 0
+
+
+def test_the_cap_of_the_cache_is_the_users(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSTART_CACHE_CAP", "5GB")
+    code, out, _ = run("cache", "--cache", tmp_path, "--json")
+    assert (code, json.loads(out)["cap"]) == (0, 5 * 10**9)
+    monkeypatch.setenv("HEADSTART_CACHE_CAP", "much")
+    for command in (("cache", "--cache", tmp_path), ("fit", tmp_path)):
+        code, out, err = run(*command)
+        assert (code, out) == (2, "")
+        assert err == "headstart: HEADSTART_CACHE_CAP='much' is not a size; set it for example to 5GB, or unset it.\n"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import headstart
 
 PACKAGE = Path(headstart.__file__).parent
 LAYERS = (  # a folder may import from folders on lines above its own, never from its own line or below
-    {"errors", "places", "quiet", "version"},
+    {"errors", "quiet", "units", "version"},
+    {"places"},
     {"core"},
     {"engine", "data", "heads", "tasks", "retain"},
     {"rank", "mismatch", "sources"},

@@ -71,3 +71,27 @@ def test_a_matrix_is_the_rows_in_the_order_of_the_keys(tmp_path):
         table.write([str(row) for row in rows], {"h": values[list(rows)]})
     order = np.random.default_rng(1).permutation(20)
     np.testing.assert_array_equal(table.matrix([str(row) for row in order], "h"), values[order])
+
+
+def test_what_was_used_since_a_time_stays(store):
+    since = time.time() - 250  # between the oldest and the others
+    stock.keep_below(store.root, 0, since=since)
+    assert [entry.address["weights"] for entry in stock.entries(store.root)] == ["middle", "new"]
+
+
+@pytest.mark.parametrize(("cap", "left"), [(900, 3), (899, 2), (300, 1), (0, 1)])
+def test_the_longest_unused_networks_go_first(tmp_path, cap, left):
+    for age, name in enumerate(("new", "middle", "old")):
+        (tmp_path / name / "compiled").mkdir(parents=True)
+        (tmp_path / name / "network.json").write_bytes(bytes(100))
+        (tmp_path / name / "compiled" / "blob").write_bytes(bytes(200))
+        os.utime(tmp_path / name, (time.time() - 100 * age, time.time() - 100 * age))
+    assert stock.keep_networks_below(tmp_path, cap) == 300 * (3 - left)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["new", "middle", "old"][:left])
+
+
+def test_a_folder_that_another_process_removed_frees_nothing(store, monkeypatch):
+    seen = stock.entries(store.root)
+    monkeypatch.setattr(stock, "entries", lambda _: seen)
+    assert stock.clear(store.root) > 0
+    assert stock.clear(store.root) == 0

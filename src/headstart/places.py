@@ -1,10 +1,15 @@
-"""Where this user's files are: the only file that asks the environment."""
+"""Where this user's files are and how many there may be: the only file that asks the environment."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+
+from headstart.errors import UsageError
+from headstart.units import BYTES, measured
+
+_CAP = 20 * 10**9  # bytes
 
 
 def cache_folder() -> Path:
@@ -17,3 +22,18 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "headstart"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
+
+
+def cache_cap() -> int:
+    """Bytes that the store may hold, and compiled networks as many: `HEADSTART_CACHE_CAP`, else 20 GB.
+
+    Raises:
+        UsageError: the variable is not a size.
+    """
+    given = os.environ.get("HEADSTART_CACHE_CAP")
+    if not given:
+        return _CAP
+    number = measured(given, BYTES)
+    if number is None or number < 0:
+        raise UsageError(f"HEADSTART_CACHE_CAP={given!r} is not a size; set it for example to 5GB, or unset it.")
+    return int(number)

@@ -118,17 +118,18 @@ def show_cache(context: typer.Context, folder: Cache = None, as_json: Json = Fal
     """What is kept on disk to save time, with its size."""
     if context.invoked_subcommand is not None:
         return
-    from headstart.places import cache_folder
+    from headstart.places import cache_cap, cache_folder
     from headstart.verbs.cache import show as verb
 
-    parts, root = verb(folder), folder or cache_folder()
+    parts, root, cap = verb(folder), folder or cache_folder(), cache_cap()
     total = sum(part.bytes for part in parts)
 
     def words() -> str:
         rows = [(part.name, human(part.bytes), f"{part.things:,}", part.what) for part in parts]
-        return "\n".join([str(root), *table([*rows, ("all", human(total), "", "")], right=(1, 2))])
+        ending = f"store and networks are each kept below {human(cap)}; HEADSTART_CACHE_CAP sets that"
+        return "\n".join([str(root), *table([*rows, ("all", human(total), "", "")], right=(1, 2)), ending])
 
-    show({"folder": str(root), "bytes": total, "parts": [asdict(part) for part in parts]}, as_json, words)
+    show({"folder": str(root), "bytes": total, "cap": cap, "parts": [asdict(part) for part in parts]}, as_json, words)
 
 
 @cache.command("verify")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headstart.errors import UsageError
+from headstart.units import BYTES, SECONDS, measured
 
 if TYPE_CHECKING:
     from headstart.data.dataset import Options
@@ -26,9 +25,6 @@ Time = Annotated[str | None, typer.Option(help="Column of times: the latest rows
 Seed = Annotated[int, typer.Option(help="Of every random draw.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 takes all.")]
 Cache = Annotated[Path | None, typer.Option("--cache", help="Folder of networks and stored activations.")]
-
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
 def columns(
@@ -64,7 +60,7 @@ def seconds(budget: str | None) -> float | None:
     """
     if budget is None:
         return None
-    number = _measured(budget, _SECONDS)
+    number = measured(budget, SECONDS)
     if number is None:
         raise UsageError(f"--budget {budget!r} is not a time; write for example 60s, 5m or 1h.")
     if number <= 0:
@@ -78,16 +74,7 @@ def size(cap: str) -> int:
     Raises:
         UsageError: another form, or below 0.
     """
-    number = _measured(cap, _BYTES)
+    number = measured(cap, BYTES)
     if number is None or number < 0:
         raise UsageError(f"--cap {cap!r} is not a size; write for example 500MB or 5GB, 0 to keep next to nothing.")
     return int(number)
-
-
-def _measured(text: str, units: dict[str, int]) -> float | None:
-    """The number times its unit; None for another form, and for what is not finite."""
-    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*([A-Za-z]*)\s*", text, re.ASCII)
-    if match is None or match[2].lower() not in units:
-        return None
-    number = float(match[1]) * units[match[2].lower()]
-    return number if math.isfinite(number) else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +103,8 @@ def open_compiled(folder: Path, *, threads: int = 0) -> Compiled:
         raise EngineError(
             f"{folder} holds no compiled network; make it with the verb that needs it, or clear the cache."
         )
+    with suppress(OSError):  # a cache that may not be written can still be read
+        os.utime(folder)  # the folder's time is when the network was last used: the longest unused go first
     about = json.loads((folder / "network.json").read_text("utf8"))
     core = ov.Core()
     # bf16 only where the CPU multiplies in it: elsewhere it is emulated and slower than f32

@@ -71,5 +71,15 @@ def trim(cap: int, cache: Path | None = None) -> int:
     return stock.keep_below((cache or cache_folder()) / "store", cap)
 
 
+def keep(cap: int, cache: Path, *, since: float) -> int:
+    """Keep the outputs of held blocks below `cap` bytes, and the compiled networks too. Returns bytes freed.
+
+    Args:
+        since: seconds since 1970; what was used from then on stays, whatever its size.
+    """
+    freed = stock.keep_below(cache / "store", cap, since=since)
+    return freed + stock.keep_networks_below(cache / "networks", cap, since=since)
+
+
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -26,7 +26,7 @@ from headstart.data.read import read
 from headstart.data.split import Split, choice_folds, split
 from headstart.errors import DataError, UsageError
 from headstart.heads.metrics import default_metric
-from headstart.places import cache_folder
+from headstart.places import cache_cap, cache_folder
 from headstart.quiet import hush
 from headstart.report import record as told
 from headstart.report.record import Record
@@ -34,6 +34,7 @@ from headstart.sources.card import Card
 from headstart.sources.fetch import pull
 from headstart.sources.find import find
 from headstart.verbs.against import against
+from headstart.verbs.cache import keep
 from headstart.verbs.plan import options_of, other_data, plan_in_toml, same_network, taps_chosen_here
 from headstart.verbs.record import Measured, Rival, record_of
 from headstart.verbs.settings import Settings
@@ -69,7 +70,7 @@ def fit(
     """
     hush()
     settings, watch = settings or Settings(), Watch(teller or Silent())
-    cache = cache or cache_folder()
+    cache, cap, began = cache or cache_folder(), cache_cap(), time.time()
     place = Path(out) if out else Path(f"{_name(data)}.skill")
     card = find(settings.source, cache) if settings.source else None  # a name that is not known is said at once
     with watch.stage("read the data"):
@@ -126,7 +127,9 @@ def fit(
             shown=settings.examples,
         )
         record = replace(record, command=command, created=datetime.now(UTC).isoformat(timespec="seconds"))
-    return _write(place, job, card, learned, record)
+    skill = _write(place, job, card, learned, record)
+    _tidy(cache, cap, began, watch.teller)
+    return skill
 
 
 @dataclass(frozen=True)
@@ -264,6 +267,17 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
         "README.md": model_card(record),
     }
     return skills.write(place, manifest, {**learned.head.arrays(), **learned.tail}, texts)
+
+
+def _tidy(cache: Path, cap: int, began: float, teller: Teller) -> None:
+    """Keep the cache below its cap; a skill that is written is not lost to a disk that refuses that."""
+    try:
+        freed = keep(cap, cache, since=began - 1)  # some file systems count in whole seconds
+    except OSError as error:
+        teller.say(f"the cache could not be kept below {cap / 1e9:g} GB ({error.strerror}); see `headstart cache`")
+        return
+    if freed:
+        teller.say(f"{freed / 1e6:.0f} MB that were longest unused left the cache, to keep it below {cap / 1e9:g} GB")
 
 
 def _name(data: str | Path) -> str:
