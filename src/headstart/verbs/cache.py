@@ -9,6 +9,7 @@ from pathlib import Path
 from headstart.core import stock
 from headstart.errors import StoreError, UsageError
 from headstart.places import cache_folder
+from headstart.sources import fetch
 
 PARTS = ("store", "networks", "files")
 _WHAT = {
@@ -31,14 +32,18 @@ class Part:
 def show(cache: Path | None = None) -> list[Part]:
     """The parts of the cache with their sizes."""
     root = cache or cache_folder()
-    return [Part(name, _WHAT[name], len(list((root / name).glob("*"))), _size(root / name)) for name in PARTS]
+    return [Part(name, _WHAT[name], _things(root / name), _size(root / name)) for name in PARTS]
 
 
 def verify(cache: Path | None = None) -> list[Path]:
-    """Files whose bytes are not as they were written: stored outputs by their index, weights by their name."""
+    """Files whose bytes are not as they were written.
+
+    Stored outputs by their index, weights by their name, and what was converted from them by the hash beside it.
+    """
     root = cache or cache_folder()
-    weights = [path for path in sorted((root / "files").glob("*")) if len(path.name) == 64]
-    return stock.damaged(root / "store") + [path for path in weights if stock.sha256(path) != path.name]
+    files = sorted((root / "files").glob("*"))
+    weights = [path for path in files if len(path.name) == 64 and stock.sha256(path) != path.name]
+    return stock.damaged(root / "store") + weights + [path for path in files if fetch.changed(path)]
 
 
 def clear(part: str, cache: Path | None = None) -> int:
@@ -79,6 +84,10 @@ def keep(cap: int, cache: Path, *, since: float) -> int:
     """
     freed = stock.keep_below(cache / "store", cap, since=since)
     return freed + stock.keep_networks_below(cache / "networks", cap, since=since)
+
+
+def _things(folder: Path) -> int:
+    return sum(path.suffix != ".sha256" for path in folder.glob("*"))  # a hash is no thing of its own
 
 
 def _size(folder: Path) -> int:

@@ -78,9 +78,11 @@ def pull(names: Sequence[str], cache: Path | None = None, *, teller: Teller | No
 
 def _pull(card: Card, root: Path, teller: Teller) -> Pulled:
     wrong = fetch.verify(card, root)
+    converted = [fetch.converted_of(file, root) for file in card.files.values()]
     for path in wrong:
         if path.is_file():
-            teller.say(f"{card.name}: {path} is damaged and fetched anew")
+            done = "made anew when it is needed" if path in converted else "fetched anew"
+            teller.say(f"{card.name}: {path} is damaged and {done}")
             path.unlink()
     fetched = sum(file.bytes for file in card.files.values() if fetch.place_of(file, root) in wrong)
     files = fetch.pull(card, root, teller.say)
