@@ -235,8 +235,9 @@ def _engine(
     if device in ("auto", "cpu"):
         try:
             if not is_there(folder):
-                from headstart.adapt.traced import save_taps  # brings torch in
+                from headstart.adapt.traced import limit, save_taps  # brings torch in
 
+                limit(threads)
                 save_taps(make(), card, folder, last=last)
             return open_compiled(folder, threads=threads)
         except EngineError as error:
@@ -244,8 +245,9 @@ def _engine(
                 raise
             if told:
                 told(f"the network runs through PyTorch, which is slower: {error}")
-    from headstart.adapt.traced import eager_taps
+    from headstart.adapt.traced import eager_taps, limit
 
+    limit(threads)
     return eager_taps(make(), card, "cuda" if device == "cuda" else "cpu", last=last)
 
 

@@ -46,6 +46,12 @@ class FromIds(nn.Module):
         return tuple(self.stack.taps({"ids": ids, "mask": mask.bool()}, self.cuts))
 
 
+def limit(threads: int) -> None:
+    """PyTorch with this many threads; 0 leaves it as it is."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
 def save_taps(stack: Pretrained, card: Card, folder: Path, *, last: bool = False) -> None:
     """Write the blocks below the head for the engine, with an output for every block, or for the last alone.
 

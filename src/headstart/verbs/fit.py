@@ -38,6 +38,7 @@ from headstart.verbs.cache import keep
 from headstart.verbs.plan import options_of, other_data, plan_in_toml, same_network, taps_chosen_here
 from headstart.verbs.record import Measured, Rival, record_of
 from headstart.verbs.settings import Settings
+from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller, Watch, peak_memory
 from headstart.version import __version__
 
@@ -72,13 +73,28 @@ def fit(
     settings, watch = settings or Settings(), Watch(teller or Silent())
     cache, cap, began = cache or cache_folder(), cache_cap(), time.time()
     place = Path(out) if out else Path(f"{_name(data)}.skill")
+    with at_most(settings.threads):
+        skill = _fit(data, place, options, settings, cache, watch, command)
+    _tidy(cache, cap, began, watch.teller)
+    return skill
+
+
+def _fit(
+    data: str | Path,
+    place: Path,
+    options: Options | None,
+    settings: Settings,
+    cache: Path,
+    watch: Watch,
+    command: str,
+) -> Skill:
     card = find(settings.source, cache) if settings.source else None  # a name that is not known is said at once
     with watch.stage("read the data"):
         examples = read(data, options_of(settings, options))
         for reason in examples.because.values():
             watch.teller.say(reason)
     with watch.stage("check the data"):
-        looked = look(examples.pictures) if examples.modality == "image" else None
+        looked = look(examples.pictures, threads=settings.threads or 2) if examples.modality == "image" else None
         again = repeats(examples, looked=looked)
         parts = split(examples, seed=settings.seed or 0, repeats=again.near)
         findings = check(examples, parts, looked=looked, again=again)
@@ -127,9 +143,7 @@ def fit(
             shown=settings.examples,
         )
         record = replace(record, command=command, created=datetime.now(UTC).isoformat(timespec="seconds"))
-    skill = _write(place, job, card, learned, record)
-    _tidy(cache, cap, began, watch.teller)
-    return skill
+    return _write(place, job, card, learned, record)
 
 
 @dataclass(frozen=True)
@@ -182,6 +196,7 @@ class Job:
                 self.learner.cache,
                 fast=held.network.precision == "bf16",
                 budget=budget / len(folds),
+                threads=held.threads,
             )
             for train, test in folds
         ]
