@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -166,3 +167,12 @@ def test_a_row_that_is_not_there_is_named(tmp_path):
 def test_arrays_of_different_lengths_are_refused():
     with pytest.raises(DataError, match=r"'h': 6, 'mask': 2"):
         from_arrays({"h": ROWS, "mask": ROWS[:2]})
+
+
+def test_a_table_that_is_removed_while_it_is_open_is_said_in_one_sentence(tmp_path):
+    table = Store(tmp_path).table(Address("w", 1))
+    table.write(["a"], {"h": np.ones((1, 3), np.float32)})
+    shutil.rmtree(table.folder)
+    for read in (lambda: table.matrix(["a"], "h"), lambda: Store(tmp_path) and table.read(["a"])):
+        with pytest.raises(StoreError, match="removed or damaged meanwhile; start again"):
+            read()

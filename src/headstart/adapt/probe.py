@@ -185,7 +185,13 @@ def fit_probe(
     features: Features, rows: NDArray[np.int64], y: NDArray, folds: Folds, ask: Ask, taps: Sequence[str]
 ) -> Fitted:
     """The head on these taps, its strength chosen by the folds."""
-    x = features.matrix(rows, taps)
     return fit_head(
-        x, y, task=ask.task, folds=folds, balance=ask.balance, metric=ask.metric, seed=ask.seed, classes=ask.columns
+        features.matrix(rows, taps),  # without a name here, so that its memory is free once it is standardised
+        y,
+        task=ask.task,
+        folds=folds,
+        balance=ask.balance,
+        metric=ask.metric,
+        seed=ask.seed,
+        classes=ask.columns,
     )

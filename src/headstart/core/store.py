@@ -153,7 +153,7 @@ class Table:
             rows.append(row)
         out: NDArray | None = None
         for chunk, (places, rows) in by_chunk.items():
-            flat = np.load(self.folder / f"{chunk}.{tensor}.npy", mmap_mode="r")  # not kept: its pages would stay
+            flat = self._open(chunk, tensor)  # not kept: its pages would stay in memory
             if out is None:
                 out = np.empty((len(keys), *flat.shape[1:]), flat.dtype)
             out[places] = flat[rows]
@@ -180,8 +180,18 @@ class Table:
 
     def _map(self, chunk: str, tensor: str) -> NDArray:
         if (chunk, tensor) not in self._maps:
-            self._maps[chunk, tensor] = np.load(self.folder / f"{chunk}.{tensor}.npy", mmap_mode="r")
+            self._maps[chunk, tensor] = self._open(chunk, tensor)
         return self._maps[chunk, tensor]
+
+    def _open(self, chunk: str, tensor: str) -> NDArray:
+        path = self.folder / f"{chunk}.{tensor}.npy"
+        try:
+            return np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"stored outputs cannot be read any more ({path}: {error}): they were removed or damaged meanwhile; "
+                "start again, what is missing is computed anew."
+            ) from None
 
     def _refresh(self) -> None:
         for path in sorted(self.folder.glob(CHUNKS)):
