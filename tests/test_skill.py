@@ -1,6 +1,7 @@
 """A skill folder is whole, unchanged and of a known format, or it is refused by name."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,3 +90,12 @@ def test_an_earlier_skill_is_replaced_whole(folder):
     assert skills.read(folder).manifest["classes"] == ["a"]
     assert sorted(path.name for path in folder.iterdir()) == ["delta.safetensors", "skill.json"]
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "x.skill", Path("/proc/x.skill")):
+        with pytest.raises(SkillError, match="choose another place with -o"):
+            skills.ready(place)
+    skills.ready(tmp_path / "new" / "deep" / "x.skill")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]

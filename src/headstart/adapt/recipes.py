@@ -108,11 +108,11 @@ def text_recipe(blocks: int, rows: int, classes: int, task: str, *, precision: s
     contrast = task == "classes" and classes <= _BATCH // 8 and rows < _MANY
     batch = _BATCH if contrast else 32
     per_epoch = max(1, -(-rows // batch))
-    steps = max(20, min(4 * per_epoch, 64), per_epoch) if contrast else max(48, min(6 * per_epoch, 128), per_epoch)
+    steps = max(10, min(4 * per_epoch, 64), per_epoch) if contrast else max(48, min(6 * per_epoch, 128), per_epoch)
     plan = Plan(
         depth=blocks - 1,
         epochs=-(-steps // per_epoch),
-        lr=1e-4,
+        lr=1e-4 * max(1, 20 / steps),  # on few rows half the steps at twice the rate lose nothing
         batch=batch,
         weight_decay=0.01,
         schedule="linear",

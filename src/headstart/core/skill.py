@@ -50,8 +50,7 @@ def write(folder: Path, manifest: Mapping[str, Any], arrays: Mapping[str, NDArra
     from safetensors.numpy import save
 
     folder = folder.absolute()
-    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SkillError(f"{folder} exists and is not a skill; choose another place with -o, or move it away.")
+    _refuse_other(folder)
     contents = {DELTA: save(dict(arrays)), **{name: text.encode() for name, text in texts.items()}}
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     whole = {"format": FORMAT, **manifest, "files": files}
@@ -70,6 +69,30 @@ def write(folder: Path, manifest: Mapping[str, Any], arrays: Mapping[str, NDArra
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Skill(folder, whole, dict(arrays))
+
+
+def ready(folder: Path) -> None:
+    """Refuse a place where `write` would fail, before hours of work; nothing is left there.
+
+    Raises:
+        SkillError: the folder holds something else than a skill, or its disk refuses to be written to.
+    """
+    folder = folder.absolute()
+    _refuse_other(folder)
+    above = next(path for path in folder.parents if path.exists())
+    trial = above / f"{folder.name}.{uuid.uuid4().hex}.partial"
+    try:
+        trial.mkdir()
+        trial.rmdir()
+    except OSError as error:
+        raise SkillError(
+            f"{folder} cannot be written ({error.strerror or error}); choose another place with -o."
+        ) from None
+
+
+def _refuse_other(folder: Path) -> None:
+    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SkillError(f"{folder} exists and is not a skill; choose another place with -o, or move it away.")
 
 
 def read(folder: str | Path) -> Skill:

@@ -88,6 +88,7 @@ def _fit(
     watch: Watch,
     command: str,
 ) -> Skill:
+    skills.ready(place)
     card = find(settings.source, cache) if settings.source else None  # a name that is not known is said at once
     with watch.stage("read the data"):
         examples = read(data, options_of(settings, options))
