@@ -63,7 +63,7 @@ def test_a_tail_that_is_not_kept_leaves_no_network_behind(place):
     root, source = place
     table = write_table(root / "easy.csv", 120)  # a probe answers all of it: no tail can be worth it
     before = {path.name for path in (root / "cache" / "networks").glob("*")}
-    skill = fit(table, root / "easy.skill", settings=Settings(source=source, budget=3), cache=root / "cache")
+    skill = fit(table, root / "easy.skill", settings=Settings(source=source, budget=60), cache=root / "cache")
     told = json.loads((skill.folder / "metrics.json").read_text("utf8"))
     assert skill.manifest["depth"] == 1
     assert [rung["depth"] > 1 for rung in told["depth"]["curve"]] == [False, True]
@@ -81,3 +81,12 @@ def test_pytorch_alone_learns_the_same_tail_as_the_engine_serves(place):
     said = predict(skill, [text for text, _ in words], cache=root / "cache")
     right = np.mean([row.label == kind for row, (_, kind) in zip(said, words, strict=True)])
     assert right >= told["score"]["low"]
+
+
+def test_a_budget_that_is_too_short_for_any_tail_is_said_and_nothing_is_tried(place):
+    root, source = place
+    table = write_table(root / "short.csv", 120)
+    skill = fit(table, root / "short.skill", settings=Settings(source=source, budget=6), cache=root / "cache")
+    told = json.loads((skill.folder / "metrics.json").read_text("utf8"))
+    assert [rung["depth"] for rung in told["depth"]["curve"]] == [1]
+    assert "was not tried: 1.0 s for each tail" in told["depth"]["rule"]  # five folds and the whole

@@ -21,6 +21,8 @@ from headstart.heads.linear import Fitted, Linear, fit_head
 from headstart.heads.temperature import temperature
 
 _BUDGET = 300.0  # seconds for each tuned tail where nothing is said
+_TRAINING = 0.7  # of that for loading and training; the rest compiles the network, reads the rows and judges
+_LEAST = 5.0  # seconds below which nothing would be left for training
 Rows = NDArray[np.int64]
 Read = Callable[[Rows, Progress | None], NDArray]
 
@@ -130,6 +132,8 @@ class Learner:
         best = probe
         left = 1 - probe.fitted.cv_score if self.ask.better(1.0, 0.0) else probe.fitted.cv_score
         for recipe in tried:
+            if self.depth is None and self.budget is not None and self.budget < _LEAST:
+                return replace(best, rule=best.rule + _too_short(recipe, self.budget))
             if self.depth is None and not worth_a_try(recipe, left, patient=self.budget is not None):
                 return replace(best, rule=best.rule + _untried(recipe, left))
             found, seen = self._try(recipe, rows, y, folds, best, last)
@@ -179,7 +183,7 @@ class Learner:
             self.cache,
             head=self._start(recipe, rows[a], y[a]),
             threads=held.threads,
-            budget=self.budget or _BUDGET,
+            budget=_TRAINING * (self.budget or _BUDGET),
             progress=self.progress,
         )
         tail = tail_of(stack, recipe.plan.depth)
@@ -241,6 +245,13 @@ def _untried(recipe: Recipe, left: float) -> str:
     return (
         f" Going deeper ({recipe.name}) was not tried: with {100 * left:.1f} points left to gain, such a tail is "
         f"expected to bring {100 * recipe.gain[0] * left:.1f}; --budget 60s tries it."
+    )
+
+
+def _too_short(recipe: Recipe, budget: float) -> str:
+    return (
+        f" Going deeper ({recipe.name}) was not tried: {budget:.1f} s for each tail (one for every fold, where there "
+        f"is no test part) are less than the {_LEAST:.0f} s that one needs at least; give a larger --budget."
     )
 
 

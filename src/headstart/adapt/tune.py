@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -50,10 +51,11 @@ def tune(
         y: targets, one per row of the data.
         head: where the network's own head starts, on its last pooled output; None starts at random.
         threads: of the CPU; 0 takes all.
-        budget: seconds of training; where the plan would take longer, fewer epochs or fewer rows are used.
+        budget: seconds, loading included; where the plan would take longer, fewer epochs or fewer rows are used.
         weights: whether the network is pretrained; without it is the same architecture from scratch.
         progress: told epochs.
     """
+    start = time.perf_counter()
     if threads:
         torch.set_num_threads(threads)
     stack = load(card, cache, outputs=len(data.classes), seed=recipe.plan.seed, weights=weights)
@@ -66,7 +68,7 @@ def tune(
         examples = live(data, card, y, seed=recipe.plan.seed, threads=threads)
     else:
         examples = examples_of(data, y, card, cache, views=recipe.views, threads=threads)
-    examples, plan = within(budget, stack, examples, recipe, data.task)
+    examples, plan = within(start + budget, stack, examples, recipe, data.task)
     cut = stack.cut(plan.depth)
     store, prefix = None, None
     if recipe.stored and card.modality == "image":
@@ -90,16 +92,20 @@ def _follow(stack: Pretrained) -> None:
             module.momentum = 0.1
 
 
-def within(budget: float, stack: Pretrained, examples: Examples, recipe: Recipe, task: str) -> tuple[Examples, Plan]:
-    """The examples and the plan that fit into so many seconds, as two steps of this machine foretell.
+def within(end: float, stack: Pretrained, examples: Examples, recipe: Recipe, task: str) -> tuple[Examples, Plan]:
+    """The examples and the plan that come to their end by then, as two steps of this machine foretell.
 
     Fewer epochs first; where even one takes too long, a random part of the rows.
+
+    Args:
+        end: on the clock of `time.perf_counter`.
     """
     plan = recipe.plan
     per_epoch = -(-len(examples) // plan.batch)
-    if budget == float("inf") or not plan.epochs:
+    if end == float("inf") or not plan.epochs:
         return examples, plan
     seconds = seconds_per_step(stack, examples, _task(recipe, task), plan, stored=recipe.stored)
+    budget = end - time.perf_counter()
     epochs = int(budget / (seconds * per_epoch))
     if epochs >= 1:
         return examples, replace(plan, epochs=min(plan.epochs, epochs))
