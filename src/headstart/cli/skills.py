@@ -59,7 +59,7 @@ def fit(
 ) -> None:
     """Learn from labelled data: ends in a skill folder and a report."""
     at_least(0, seed=seed or 0)
-    allowed, beside = seconds(budget), seconds(scratch)
+    allowed, beside = seconds(budget), seconds(scratch, "--scratch")
     from headstart.verbs.fit import fit as verb
     from headstart.verbs.plan import settings_of
     from headstart.verbs.settings import Settings

@@ -108,27 +108,42 @@ def decide(out: NDArray, task: str) -> NDArray:
 
 
 def interval(
-    metric: str, out: NDArray, y: NDArray, task: str, *, seed: int = 0, draws: int = 1000
+    metric: str,
+    out: NDArray,
+    y: NDArray,
+    task: str,
+    *,
+    groups: NDArray | None = None,
+    seed: int = 0,
+    draws: int = 1000,
 ) -> tuple[float, float]:
     """95 % interval of the metric for other rows of the same kind: Wilson's for accuracy, else a bootstrap over rows.
 
-    Draws on which the metric is not defined are left out; (NaN, NaN) where all are.
+    Draws on which the metric is not defined are left out; (NaN, NaN) where all are. Where all draws agree, as on a
+    few rows that are all right, a share has Wilson's interval instead: a few rows are no certainty.
 
     Args:
         metric, out, y, task: as of `score`.
+        groups: (n,) of rows that belong together, such as one patient's; whole groups are then drawn.
         seed: of the draws.
         draws: of the bootstrap.
 
     Reference:
-        Wilson, 1927, doi:10.1080/01621459.1927.10502953; Efron, 1979, doi:10.1214/aos/1176344552 (percentiles).
+        Wilson, 1927, doi:10.1080/01621459.1927.10502953; Efron, 1979, doi:10.1214/aos/1176344552 (percentiles);
+        Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8 (groups).
     """
     out, y = _checked(metric, out, y, task)
     if not len(y):
         return float("nan"), float("nan")
-    if metric == "accuracy":
+    if metric == "accuracy" and groups is None:
         return wilson(int((out.argmax(1) == y).sum()), len(y))
-    values = [METRICS[metric].of(out, y, task, w) for w in _resampled(len(y), draws, seed)]
-    return _middle(np.concatenate(values))
+    group = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = int(group.max()) + 1
+    values = [METRICS[metric].of(out, y, task, w[:, group]) for w in _resampled(units, draws, seed)]
+    low, high = _middle(np.concatenate(values))
+    if low == high and 0 <= low <= 1 and task != "numbers" and higher_is_better(metric):
+        return wilson(round(low * units), units)
+    return low, high
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:

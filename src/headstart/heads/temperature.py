@@ -41,7 +41,9 @@ def temperature(scores: NDArray, y: NDArray, task: str, weight: NDArray | None =
         right = truth * z
     else:
         there = z > ABSENT / 2
-        right = (1 - unknown) * z[np.arange(len(z)), y] + unknown * np.where(there, z, 0).sum(1) / there.sum(1)
+        right = (1 - unknown) * z[np.arange(len(z)), y] + unknown * np.where(there, z, 0).sum(1) / np.maximum(
+            there.sum(1), 1
+        )
     low, high = -_WIDEST, _WIDEST
     at = 0.0
     for _ in range(60):

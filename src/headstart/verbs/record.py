@@ -72,6 +72,7 @@ def record_of(
     """The record of a fit, without its command, its time and its stages."""
     assert data.y is not None
     y = data.y[measured.rows]
+    groups = None if data.groups is None else data.groups[measured.rows]
     return Record(
         headstart=__version__,
         created="",
@@ -81,9 +82,9 @@ def record_of(
         data=_data(data, parts, findings, ask.seed, shown),
         source=_source(card),
         depth=_depth(learned, blocks),
-        score=_score(ask, measured.out, y, measured.where),
-        also=tuple(_also(name, measured.out, y, data.task) for name in _beside(data) if name != ask.metric),
-        against=tuple(_rival(rival, y, ask) for rival in rivals),
+        score=_score(ask, measured, y, groups),
+        also=tuple(_also(name, measured.out, y, data.task, groups) for name in _beside(data) if name != ask.metric),
+        against=tuple(_rival(rival, y, ask, groups) for rival in rivals),
         confusion=_confusion(measured.out, y, data),
         scatter=_scatter(measured.out, y, data),
         calibration=_calibration(learned, measured.out, y, data),
@@ -151,19 +152,19 @@ def _depth(learned: Learned, blocks: tuple[str, ...]) -> told.Depth:
     return told.Depth(learned.depth, blocks, learned.taps, learned.rule, curve, layers)
 
 
-def _score(ask: Ask, out: NDArray, y: NDArray, where: str) -> told.Score:
-    value = metrics.score(ask.metric, out, y, ask.task)
-    low, high = metrics.interval(ask.metric, out, y, ask.task, seed=ask.seed)
-    return told.Score(ask.metric, value, low, high, len(y), where)
+def _score(ask: Ask, measured: Measured, y: NDArray, groups: NDArray | None) -> told.Score:
+    value = metrics.score(ask.metric, measured.out, y, ask.task)
+    low, high = metrics.interval(ask.metric, measured.out, y, ask.task, groups=groups, seed=ask.seed)
+    return told.Score(ask.metric, value, low, high, len(y), measured.where)
 
 
-def _also(name: str, out: NDArray, y: NDArray, task: str) -> told.Also:
-    low, high = metrics.interval(name, out, y, task)
+def _also(name: str, out: NDArray, y: NDArray, task: str, groups: NDArray | None) -> told.Also:
+    low, high = metrics.interval(name, out, y, task, groups=groups)
     return told.Also(name, metrics.score(name, out, y, task), low, high)
 
 
-def _rival(rival: Rival, y: NDArray, ask: Ask) -> told.Rival:
-    low, high = metrics.interval(ask.metric, rival.out, y, ask.task, seed=ask.seed)
+def _rival(rival: Rival, y: NDArray, ask: Ask, groups: NDArray | None) -> told.Rival:
+    low, high = metrics.interval(ask.metric, rival.out, y, ask.task, groups=groups, seed=ask.seed)
     value = metrics.score(ask.metric, rival.out, y, ask.task)
     return told.Rival(rival.name, value, low, high, rival.seconds, rival.what)
 

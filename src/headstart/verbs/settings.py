@@ -62,8 +62,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.budget is not None and not 0 < self.budget < float("inf"):
             raise UsageError(f"budget={self.budget:g} s must be above 0; write for example --budget 60s.")
-        if self.seed is not None and self.seed < 0:
-            raise UsageError(f"seed={self.seed} must be 0 or above; write for example --seed 1.")
+        if self.seed is not None and not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed={self.seed} must be from 0 to {2**32 - 1}; write for example --seed 1.")
         if self.threads < 0:
             raise UsageError(f"threads={self.threads} must be 0 (all) or above; write for example --threads 2.")
         if self.depth is not None and self.depth < 1:
