@@ -17,6 +17,12 @@ from headstart.sources.find import find
 
 PEERS = {"texts": ("probe", "trainer", "setfit", "autogluon"), "pictures": ("script", "fastai")}
 # SetFit's pairs grow with the square of the rows; AutoGluon has its ten minutes where they are of use
+CONVERT = """
+from headstart.places import cache_folder
+from headstart.sources.find import find
+from headstart.sources.load import load
+load(find("efficientnet-lite0", cache_folder()), cache_folder(), outputs=2)
+"""
 ONLY_AT = {"setfit": ("64",), "autogluon": ("256", "1024")}
 
 
@@ -24,10 +30,9 @@ def weights_for(kind, folder):
     """The same weights in the form that the peers load."""
     cache = cache_folder()
     if kind == "pictures":
-        from headstart.sources.load import load  # brings torch in
-
         card = find("efficientnet-lite0", cache)
-        load(card, cache, outputs=2)
+        # in a process of its own: a child's peak memory starts at its parent's, and torch would be in all of them
+        subprocess.run([sys.executable, "-c", CONVERT], check=True)
         return str(cache / FILES / f"{card.files['weights'].sha256}.safetensors")
     paths = pull(find("minilm-l6", cache), cache)
     for role, name in {"weights": "model.safetensors", "config": "config.json", "tokenizer": "tokenizer.json"}.items():

@@ -259,3 +259,10 @@ def test_a_given_test_part_is_kept_as_it_is():
     plain, found = (split(data_of(np.arange(120) // 60, part=part), repeats=groups) for groups in ((), [(0, 1)]))
     np.testing.assert_array_equal(plain.train, found.train)
     np.testing.assert_array_equal(plain.test, found.test)
+
+
+def test_repeats_that_cannot_be_parted_are_not_said_to_be():
+    y = np.r_[np.zeros(60, int), np.ones(60, int)]
+    found = split(data_of(y), repeats=[tuple(range(60))])  # all of a class: parting them would take it away
+    assert any(0 in set(y[learn]) and 0 in set(y[score]) for learn, score in found.folds)
+    assert "never on both sides" not in found.how

@@ -272,10 +272,15 @@ def apart(found: Split, data: Dataset, repeats: Sequence[Sequence[int]]) -> Spli
         return left
 
     train = found.train if found.test is None else kept(found.train, found.test)
-    folds = tuple((kept(np.intersect1d(a, train), b), np.intersect1d(b, train)) for a, b in found.folds)
+    pairs = (
+        (kept(np.intersect1d(a, train), b), b if found.test is None else np.intersect1d(b, train))
+        for a, b in found.folds
+    )
+    folds = tuple((a, b) for a, b in pairs if len(b))  # a fold whose scored rows all repeat test rows is gone
     lost = len(found.train) - len(train)
     how = found.how + (f"; {lost} that repeat a test row are not learned from" if lost else "")
-    if found.test is None and any(len(a) < len(b) for (a, _), (b, _) in zip(folds, found.folds, strict=True)):
+    torn = any(np.isin(group[a][group[a] >= 0], group[b]).any() for a, b in folds)
+    if found.test is None and len(repeats) and not torn:
         how += "; rows that repeat one another are never on both sides"
     return Split(train, found.test, folds, how)
 
