@@ -2,6 +2,7 @@
 
 import os
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from headstart.core import stock
 from headstart.core.store import Address, Store
 from headstart.errors import UsageError
 from headstart.places import cache_cap
+from headstart.units import human
+from headstart.verbs.cache import clear, show, trim, verify
 from headstart.verbs.fit import fit
 from headstart.verbs.settings import Settings
 
@@ -42,6 +45,25 @@ def test_a_fit_removes_what_is_longest_unused_and_keeps_what_it_used(tmp_path, m
     assert not any(folder.exists() for folder in others)
     assert {entry.folder for entry in stock.entries(cache / "store")} == mine
     assert set((cache / "networks").iterdir()) == networks
+
+
+def test_what_was_just_used_and_does_not_fit_is_said(tmp_path, monkeypatch):
+    heard, cache = [], tmp_path / "cache"
+    teller = SimpleNamespace(say=heard.append, progress=lambda *_: None)
+    settings = Settings(source=small_encoder(tmp_path / "net"), depth=1)
+    monkeypatch.setenv("HEADSTART_CACHE_CAP", "1kB")
+    fit(write_table(tmp_path / "films.csv", 40), tmp_path / "a.skill", settings=settings, cache=cache, teller=teller)
+    parts = {part.name: part.bytes for part in show(cache)}
+    over = parts["store"] + parts["networks"] - 2000
+    assert heard[-1] == f"what this run used is {human(over)} above the cap of 1.0 kB and was kept"
+
+
+def test_a_cache_folder_that_is_a_file_is_refused(tmp_path):
+    place = tmp_path / "cache"
+    place.write_text("no folder")
+    for verb in (show, verify, lambda cache: clear("all", cache), lambda cache: trim(0, cache)):
+        with pytest.raises(UsageError, match=r"the cache folder '.*' is a file; give a folder with --cache"):
+            verb(place)
 
 
 def test_a_table_that_is_refused_removal_does_not_cost_the_skill(tmp_path, monkeypatch):

@@ -12,8 +12,9 @@ from networks import sentences, write_pictures, write_table
 from typed import small_world, typing_in
 
 from headstart.cli.options import seconds, size
-from headstart.cli.show import finite, human, wrapped
+from headstart.cli.show import finite, wrapped
 from headstart.errors import UsageError
+from headstart.units import human
 
 
 @pytest.fixture(scope="module")

@@ -185,8 +185,37 @@ def test_answers_that_cannot_be_learned_are_refused(tmp_path):
         read(table(tmp_path, "text,label\nx x,\ny y,NaN\n"))
     with pytest.raises(DataError, match="of the rows that can be used every one is 'a'"):
         read(table(tmp_path, "text,label\nx x,a\n,b\nz z,a\n"))
-    with pytest.raises(UsageError, match=r"holds no numbers \(the first is 'a'\); say --task classes"):
+    said = r"holds no numbers \(the first is 'a'\), and numbers are to be learned; name another column with --label"
+    with pytest.raises(UsageError, match=said):
         read(table(tmp_path, "text,label\nx x,a\ny y,b\n"), Options(task="numbers"))
+
+
+def test_marks_between_thousands_are_refused_and_never_read_as_decimals(tmp_path):
+    rows = [f'text {k},"{k % 9 + 1},{k:03d}.50"' for k in range(30)] + ['a small one,"1,234"']
+    text = "\n".join(["text,price", *rows])
+    for options in (None, Options(task="numbers")):
+        with pytest.raises(DataError, match=r"marks between the thousands, such as '1,000\.50'.* write them without"):
+            read(table(tmp_path, text), options)
+
+
+def test_a_mistake_in_a_column_of_numbers_is_named(tmp_path):
+    cells = [*(f"{k}.5" for k in range(30)), "inf"]
+    path = table(tmp_path, "\n".join(["text,price", *(f"text {k},{cell}" for k, cell in enumerate(cells))]))
+    with pytest.raises(UsageError, match=r"numbers but for 1 of 31 cells, such as 'inf'; .* --task numbers"):
+        read(path)
+    assert len(read(path, Options(task="numbers"))) == 30
+
+
+def test_codes_that_come_again_are_names_though_most_are_numbers(tmp_path):
+    codes = [str(400 + k) for k in range(25)] + ["V45", "E11"]
+    lines = [f"text {row},{code}" for row, code in enumerate(codes * 3)]
+    assert read(table(tmp_path, "\n".join(["text,diagnosis", *lines]))).task == "classes"
+
+
+def test_a_column_that_comes_twice_is_said(tmp_path):
+    data = read(table(tmp_path, "text,label,label\nx x,a,1\ny y,b,2\nz z,a,3\n"))
+    assert data.because["header"] == "the header says 'label' more than once; the later are called label_3"
+    assert data.classes == ("a", "b")
 
 
 def test_rows_without_an_answer_are_left_out(tmp_path):

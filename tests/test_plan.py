@@ -116,7 +116,7 @@ def test_what_is_given_beside_the_plan_wins(place, tmp_path):
 
 def test_a_key_that_was_taken_out_is_decided_as_without_a_plan(place, tmp_path):
     settings = settings_of(edited(place, tmp_path, depth=None, taps=None, task=None, seed=None))
-    assert (settings.depth, settings.taps, settings.seed, settings.followed.task) == (None, None, None, None)
+    assert (settings.depth, settings.taps, settings.seed, settings.followed.options.task) == (None, None, None, None)
 
 
 def test_the_task_of_the_plan_is_followed_where_no_other_is_given(place, tmp_path):
@@ -124,6 +124,25 @@ def test_the_task_of_the_plan_is_followed_where_no_other_is_given(place, tmp_pat
     assert options_of(settings, Options(label="x")) == Options(label="x", task="labels")
     assert options_of(settings, Options(task="classes")) == Options(task="classes")
     assert options_of(Settings(), Options(label="x")) == Options(label="x")
+
+
+def test_the_columns_that_were_named_are_in_the_plan_and_followed(place, tmp_path):
+    header, *rows = (place / "films.csv").read_text("utf8").splitlines()
+    assert header == "text,label"
+    table = tmp_path / "films.csv"
+    lines = [f"{k % 7},{k // 12},{row}" for k, row in enumerate(rows)]
+    table.write_text("\n".join(["label,who,words,said", *lines]), "utf8")
+    settings = Settings(source=plan_of(place / "first.skill")["source"], depth=1)
+    options = Options(text="words", label="said", group="who")
+    skill = fit(table, tmp_path / "a.skill", options=options, settings=settings, cache=place / "cache")
+    plan = plan_of(skill.folder)
+    assert (plan["text"], plan["label"], plan["group"]) == ("words", "said", "who")
+    again = follow(place, tmp_path, skill.folder / "plan.toml", data=table)
+    assert (again.folder / "delta.safetensors").read_bytes() == (skill.folder / "delta.safetensors").read_bytes()
+    assert plan_of(again.folder)["group"] == "who"
+    assert options_of(settings_of(skill.folder / "plan.toml"), Options(label="label")) == Options(
+        task="classes", text="words", label="label", group="who"
+    )
 
 
 def test_other_data_is_said_in_one_line_and_the_plan_is_used(place, tmp_path):

@@ -122,6 +122,16 @@ def test_the_skill_evaluates_as_its_predictions_count(place, texts):
     assert result["scores"]["accuracy"]["value"] == pytest.approx(right)
 
 
+def test_data_of_another_kind_is_refused_in_words(place, texts, pictures):
+    root, _, _ = place
+    write_pictures(root / "others", 8, classes=("bad", "good"))
+    (root / "scenes.csv").write_text("text,label\na cellar at night,dark\na beach at noon,light\n", "utf8")
+    with pytest.raises(DataError, match="others' holds pictures and this skill reads texts; give labelled texts"):
+        evaluate(texts, root / "others", cache=root / "cache")
+    with pytest.raises(DataError, match=r"scenes.csv' holds texts and this skill reads pictures; give labelled pict"):
+        evaluate(pictures, root / "scenes.csv", cache=root / "cache")
+
+
 def test_every_row_is_measured_once_where_no_test_was_held_out(texts):
     told = json.loads((texts.folder / "metrics.json").read_text("utf8"))
     assert told["score"]["n"] == told["data"]["rows"] == 120

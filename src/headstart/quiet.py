@@ -16,8 +16,17 @@ _SAID = {
 }
 
 
-def hush() -> None:
-    """Set what each library reads when it is imported; what the user has set stays."""
-    for name, value in _SAID.items():
+# pools that have no other way to be told, of the readers of tables and of the tokenizers
+_POOLS = ("POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
+
+
+def hush(threads: int = 0) -> None:
+    """Set what each library reads when it is imported; what the user has set stays.
+
+    Args:
+        threads: most that the pools of tables and tokenizers may start; 0 leaves that to them.
+    """
+    said = _SAID | (dict.fromkeys(_POOLS, str(threads)) if threads else {})
+    for name, value in said.items():
         os.environ.setdefault(name, value)
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its own silent stub is used then

@@ -16,3 +16,12 @@ def measured(text: str, units: dict[str, int]) -> float | None:
         return None
     number = float(match[1]) * units[match[2].lower()]
     return number if math.isfinite(number) else None
+
+
+def human(size: float) -> str:
+    """Bytes as a person says them: 512 B, 18.8 MB, 1.2 GB."""
+    for unit in ("B", "kB", "MB"):
+        if size < 999.95:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

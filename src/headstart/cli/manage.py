@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli.options import Cache, Json, size
-from headstart.cli.show import human, show, table, wrapped
+from headstart.cli.show import show, table, wrapped
 from headstart.cli.tell import Console
+from headstart.units import human
 
 if TYPE_CHECKING:
     from headstart.sources.card import Card

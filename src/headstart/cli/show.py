@@ -59,12 +59,3 @@ def wrapped(text: str, *, indent: int = 0, first: str = "") -> list[str]:
         text, WIDTH, initial_indent=" " * indent + first, subsequent_indent=blank, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
-
-
-def human(size: float) -> str:
-    """Bytes as a person says them: 512 B, 18.8 MB, 1.2 GB."""
-    for unit in ("B", "kB", "MB"):
-        if size < 999.95:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

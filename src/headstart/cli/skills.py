@@ -29,8 +29,9 @@ from headstart.cli.options import (
     columns,
     seconds,
 )
-from headstart.cli.show import human, show
+from headstart.cli.show import show
 from headstart.cli.tell import Console
+from headstart.units import human
 
 
 def fit(

@@ -232,7 +232,9 @@ def _several(y: NDArray, options: Options) -> Targets:
     binary = bool(np.isin(y, (0, 1)).all())
     if options.task == "classes" or (options.task is None and binary and (y.sum(axis=1) == 1).all()):
         if not (y.sum(axis=1) == 1).all():
-            raise UsageError("--task classes needs exactly one 1 per row of labels; use --task labels.")
+            raise UsageError(
+                "rows of labels hold several 1 or none where one class is needed; --task labels learns them."
+            )
         why = f"each row of the {y.shape[1]} label columns has exactly one 1"
         return Targets("classes", y.argmax(axis=1).astype(np.int64), names, kept, left_out, why)
     if binary and options.task != "numbers":
@@ -240,5 +242,5 @@ def _several(y: NDArray, options: Options) -> Targets:
             "labels", y.astype(np.float32), names, kept, left_out, f"{y.shape[1]} label columns hold 0 and 1"
         )
     if options.task == "labels":
-        raise UsageError("--task labels needs labels of 0 and 1; use --task numbers.")
+        raise UsageError("labels hold more than 0 and 1; --task numbers learns them.")
     return Targets("numbers", y, names, kept, left_out, f"{y.shape[1]} columns hold numbers")

@@ -230,7 +230,8 @@ def read_folder(root: Path, found: Found, options: Options) -> Dataset:
 def _refuse_options(root: Path, options: Options) -> None:
     if options.task not in (None, "classes"):
         raise UsageError(
-            f"--task {options.task} cannot be had from class folders; give a table with a column of answers."
+            f"--task {options.task} cannot be had from class folders, which say one class for each file; give a table"
+            " with a column of answers."
         )
     named = {"text": options.text, "image": options.image, "label": options.label, "time": options.time}
     for option, value in named.items():

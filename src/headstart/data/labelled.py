@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.data.columns import Inputs, find_inputs, find_labels, need, parts_in
 from headstart.data.dataset import Dataset, Options, Problem
 from headstart.data.encoding import mended
-from headstart.data.labels import Targets, Value, class_name, missing, number, targets
+from headstart.data.labels import Targets, Value, class_name, missing, number, refuse_thousands, targets
 from headstart.data.tables import Table, read_table
 from headstart.errors import DataError, UsageError
 
@@ -139,6 +139,8 @@ def make_targets(table: Table, columns: tuple[str, ...], options: Options) -> Ta
                 " these with --label."
             )
         columns = options.classes
+    for name in columns:
+        refuse_thousands(name, table.columns[name])
     cells = [[number(cell) for cell in table.columns[name]] for name in columns]
     left_out = {
         row: "no answer in column '" + columns[[cell is None for cell in row_cells].index(True)] + "'"

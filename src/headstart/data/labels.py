@@ -19,6 +19,7 @@ SEPARATORS = "|;,"
 FEWEST_SETS = 20  # rows from which on there must be fewer labels than rows
 UNDIVIDED = re.compile(r"""['"]\s+['"]""")  # two strings without a comma, which Python would join to one
 MISSING = frozenset({"", "nan", "null", "n/a", "#n/a", "<na>", "nat"})
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:(?P<mark>[,.' ])\d{3})(?:(?P=mark)\d{3})*(?:[,.]\d+)?", re.ASCII)
 WHOLE = re.compile(r"\+?(-?\d+)(?:\.0*)?", re.ASCII)  # a whole number as people and spreadsheets write it
 
 Value = str | int | float | bool | None | list
@@ -93,11 +94,14 @@ def _detect(column: str, cells: list) -> tuple[str, str]:
     if all(value is not None for value in numbers) and not all(isinstance(cell, bool) for cell in cells):
         _refuse_commas(column, cells)
         return _detect_numbers(column, np.array(numbers, dtype=float))
+    refuse_thousands(column, cells)
     texts = {str(cell).strip() for cell in cells}
     inside = {mark: _pieces(texts, mark) for mark in SEPARATORS if any(mark in text for text in texts)}
     for mark, pieces in inside.items():
         if len(pieces) < len(texts):
             return "labels", f"cells of column '{column}' hold several names with '{mark}' between them"
+    if _differ(len(texts), len(cells)):
+        _refuse_nearly_numbers(column, cells, numbers)
     refuse_identifiers(column, len(texts), len(cells))
     doubtful = [mark for mark in inside if mark != ","]
     if doubtful:
@@ -124,6 +128,30 @@ def _refuse_commas(column: str, cells: list) -> None:
         )
 
 
+def refuse_thousands(column: str, cells: list) -> None:
+    """Raise where numbers are written as 1,234.50: beside it, 1,234 would be read as little more than one.
+
+    Raises:
+        DataError: a cell that is no number but for its separators, all others being numbers.
+    """
+    marked = [cell for cell in cells if number(cell) is None and not missing(cell)]
+    if marked and all(isinstance(cell, str) and THOUSANDS.fullmatch(cell.strip()) for cell in marked):
+        raise DataError(
+            f"column '{column}' holds numbers with marks between the thousands, such as '{marked[0].strip()}', which"
+            " cannot be told from decimal marks; write them without, as 1234.5, or say --task classes for names."
+        )
+
+
+def _refuse_nearly_numbers(column: str, cells: list, numbers: list[float | None]) -> None:
+    """Raise where more than half of the cells are numbers: the others are mistakes rather than all of them names."""
+    strange = [str(cell).strip() for cell, value in zip(cells, numbers, strict=True) if value is None]
+    if 0 < 2 * len(strange) < len(cells):
+        raise UsageError(
+            f"column '{column}' holds numbers but for {len(strange)} of {len(cells)} cells, such as '{strange[0]}';"
+            " correct them, or say --task numbers to leave those rows out."
+        )
+
+
 def _detect_numbers(column: str, numbers: NDArray) -> tuple[str, str]:
     distinct = len(np.unique(numbers))
     if (numbers != np.round(numbers)).any():
@@ -146,11 +174,16 @@ def refuse_identifiers(column: str, distinct: int, rows: int) -> None:
     Raises:
         DataError: every value differs (from 5 rows on), or more than half do (from 20 rows on).
     """
-    if (rows >= 5 and distinct == rows) or (rows >= 20 and distinct > rows / 2):
+    if _differ(distinct, rows):
         raise DataError(
             f"column '{column}' has {distinct} different values in {rows} rows, so it looks like an identifier and"
             " cannot be learned; name the column of answers with --label."
         )
+
+
+def _differ(distinct: int, rows: int) -> bool:
+    """Whether nearly every row has a value of its own."""
+    return (rows >= 5 and distinct == rows) or (rows >= 20 and distinct > rows / 2)
 
 
 def number(cell: Value) -> float | None:
@@ -194,8 +227,13 @@ def _numbers(column: str, cells: list, rows: list[int], left_out: dict[int, str]
     values = [number(cell) for cell in cells]
     bad = {row: f"'{cell}' is no number" for row, cell, value in zip(rows, cells, values, strict=True) if value is None}
     kept = [row for row in rows if row not in bad]
+    if bad:
+        refuse_thousands(column, cells)
     if not kept:
-        raise UsageError(f"column '{column}' holds no numbers (the first is '{cells[0]}'); say --task classes.")
+        raise UsageError(
+            f"column '{column}' holds no numbers (the first is '{cells[0]}'), and numbers are to be learned; name"
+            " another column with --label."
+        )
     y = np.array([[value] for value in values if value is not None], dtype=np.float64)
     return Targets("numbers", y, (column,), np.array(kept), left_out | bad, why)
 

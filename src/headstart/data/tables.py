@@ -79,6 +79,9 @@ def from_delimited(text: str, *, tabs: bool, named: Sequence[str] = ()) -> Table
     table = Table({name: [] for name in names}, [])
     if not header:
         table.because["header"] = "the first line looks like data, so the columns are called column_1, column_2, ..."
+    elif twice := _twice(lines[0]):
+        again = [name for name, cell in zip(names, lines[0], strict=False) if cell.strip() == twice and name != twice]
+        table.because["header"] = f"the header says '{twice}' more than once; the later are called {', '.join(again)}"
     _fill(table, lines[1 if header else 0 :], lines[0] if header else None)
     if mark != ("\t" if tabs else ","):
         table.because["separator"] = f"the columns are separated by {'tabs' if mark == chr(9) else repr(mark)}"
@@ -179,6 +182,12 @@ def _unique(header: list[str]) -> list[str]:
         name = cell.strip() or f"unnamed_{place + 1}"
         names.append(name if name not in names else f"{name}_{place + 1}")
     return names
+
+
+def _twice(header: list[str]) -> str:
+    """The first name that comes again in a header, or nothing."""
+    cells = [cell.strip() for cell in header]
+    return next((cell for cell in cells if cell and cells.count(cell) > 1), "")
 
 
 def from_records(records: Sequence[Value | dict], numbers: Sequence[int] | None = None) -> Table:

@@ -30,8 +30,8 @@ class Part:
 
 
 def show(cache: Path | None = None) -> list[Part]:
-    """The parts of the cache with their sizes."""
-    root = cache or cache_folder()
+    """The parts of the cache with their sizes; all empty where there is no such folder yet."""
+    root = _folder(cache)
     return [Part(name, _WHAT[name], _things(root / name), _size(root / name)) for name in PARTS]
 
 
@@ -40,7 +40,7 @@ def verify(cache: Path | None = None) -> list[Path]:
 
     Stored outputs by their index, weights by their name, and what was converted from them by the hash beside it.
     """
-    root = cache or cache_folder()
+    root = _folder(cache)
     files = sorted((root / "files").glob("*"))
     weights = [path for path in files if len(path.name) == 64 and stock.sha256(path) != path.name]
     return stock.damaged(root / "store") + weights + [path for path in files if fetch.changed(path)]
@@ -53,7 +53,7 @@ def clear(part: str, cache: Path | None = None) -> int:
         UsageError: no such part.
         StoreError: files that cannot be removed.
     """
-    root = cache or cache_folder()
+    root = _folder(cache)
     if part not in (*PARTS, "all"):
         raise UsageError(f"{part!r} is not a part of the cache; use {', '.join(PARTS)} or all.")
     freed = 0
@@ -73,17 +73,33 @@ def trim(cap: int, cache: Path | None = None) -> int:
 
     The table used last stays, whatever its size.
     """
-    return stock.keep_below((cache or cache_folder()) / "store", cap)
+    return stock.keep_below(_folder(cache) / "store", cap)
 
 
-def keep(cap: int, cache: Path, *, since: float) -> int:
-    """Keep the outputs of held blocks below `cap` bytes, and the compiled networks too. Returns bytes freed.
+def keep(cap: int, cache: Path, *, since: float) -> tuple[int, int]:
+    """Keep the outputs of held blocks below `cap` bytes, and the compiled networks too.
 
     Args:
         since: seconds since 1970; what was used from then on stays, whatever its size.
+
+    Returns:
+        Bytes freed, and bytes that are still above the cap because they were just used.
     """
-    freed = stock.keep_below(cache / "store", cap, since=since)
-    return freed + stock.keep_networks_below(cache / "networks", cap, since=since)
+    parts = cache / "store", cache / "networks"
+    freed = stock.keep_below(parts[0], cap, since=since) + stock.keep_networks_below(parts[1], cap, since=since)
+    return freed, sum(max(0, _size(part) - cap) for part in parts)
+
+
+def _folder(cache: Path | None) -> Path:
+    """The cache folder, which need not be there yet.
+
+    Raises:
+        UsageError: it is a file.
+    """
+    root = cache or cache_folder()
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"the cache folder '{root}' is a file; give a folder with --cache or HEADSTART_CACHE.")
+    return root
 
 
 def _things(folder: Path) -> int:

@@ -33,6 +33,7 @@ from headstart.report.record import Record
 from headstart.sources.card import Card
 from headstart.sources.fetch import pull
 from headstart.sources.find import find
+from headstart.units import human
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
 from headstart.verbs.plan import options_of, other_data, plan_in_toml, same_network, taps_chosen_here
@@ -69,8 +70,8 @@ def fit(
     Raises:
         HeadstartError: what is wrong with the data, the network or the disk, in one sentence.
     """
-    hush()
     settings, watch = settings or Settings(), Watch(teller or Silent())
+    hush(settings.threads)
     cache, cap, began = cache or cache_folder(), cache_cap(), time.time()
     place = Path(out) if out else Path(f"{_name(data)}.skill")
     with at_most(settings.threads):
@@ -91,7 +92,8 @@ def _fit(
     skills.ready(place)
     card = find(settings.source, cache) if settings.source else None  # a name that is not known is said at once
     with watch.stage("read the data"):
-        examples = read(data, options_of(settings, options))
+        options = options_of(settings, options)
+        examples = read(data, options)
         for reason in examples.because.values():
             watch.teller.say(reason)
     with watch.stage("check the data"):
@@ -120,7 +122,8 @@ def _fit(
         settings.seed or 0,
         examples.groups is not None or examples.times is not None,
     )
-    job = Job(examples, parts, ask, watch, settings, _learner(examples, parts, held, features, ask, cache, settings))
+    learner = _learner(examples, parts, held, features, ask, cache, settings)
+    job = Job(examples, parts, ask, watch, settings, learner, options)
     with watch.stage("read through the network") as progress:
         features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
     learned = job.learn()
@@ -157,6 +160,7 @@ class Job:
     watch: Watch
     settings: Settings
     learner: Learner
+    options: Options
 
     def learn(self) -> Learned:
         """What the skill is made of."""
@@ -277,7 +281,7 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
     stages = tuple(told.Stage(stage.name, stage.seconds, stage.memory_mb) for stage in job.watch.stages)
     record = replace(record, stages=stages, seconds=job.watch.seconds, memory_mb=peak_memory())
     texts = {
-        "plan.toml": plan_in_toml(job.data, job.ask, job.settings, card, learned),
+        "plan.toml": plan_in_toml(job.data, job.options, job.ask, job.settings, card, learned),
         "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
         "report.html": page(record),
         "README.md": model_card(record),
@@ -288,12 +292,14 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
 def _tidy(cache: Path, cap: int, began: float, teller: Teller) -> None:
     """Keep the cache below its cap; a skill that is written is not lost to a disk that refuses that."""
     try:
-        freed = keep(cap, cache, since=began - 1)  # some file systems count in whole seconds
+        freed, over = keep(cap, cache, since=began - 1)  # some file systems count in whole seconds
     except OSError as error:
-        teller.say(f"the cache could not be kept below {cap / 1e9:g} GB ({error.strerror}); see `headstart cache`")
+        teller.say(f"the cache could not be kept below {human(cap)} ({error.strerror}); see `headstart cache`")
         return
     if freed:
-        teller.say(f"{freed / 1e6:.0f} MB that were longest unused left the cache, to keep it below {cap / 1e9:g} GB")
+        teller.say(f"{human(freed)} that were longest unused left the cache, to keep it below {human(cap)}")
+    if over:
+        teller.say(f"what this run used is {human(over)} above the cap of {human(cap)} and was kept")
 
 
 def _name(data: str | Path) -> str:

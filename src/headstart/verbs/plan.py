@@ -16,6 +16,7 @@ from headstart.errors import UsageError
 from headstart.sources.card import Card
 from headstart.verbs.settings import Followed, Settings
 
+_OPTIONS = ("task", "text", "image", "label", "group", "time")  # what a plan says of the data
 _SETTINGS = ("source", "metric", "depth", "taps", "balance", "seed", "budget")  # that a plan decides
 _TEXT, _WHOLE, _NUMBER, _FACT, _TEXTS, _TABLE = (
     "a text",
@@ -29,7 +30,7 @@ _KINDS = {
     "data": _TEXT,
     "source": _TEXT,
     "source_digest": _TEXT,
-    "task": _TEXT,
+    **dict.fromkeys(_OPTIONS, _TEXT),
     "metric": _TEXT,
     "depth": _WHOLE,
     "taps": _TEXTS,
@@ -75,17 +76,19 @@ def settings_of(path: str | Path, over: Settings | None = None) -> Settings:
     decided = {name: said[name] for name in _SETTINGS if name in said and vars(over)[name] is None}
     followed = Followed(
         decided=frozenset(decided),
-        task=said.get("task"),
+        options=Options(**{name: said.get(name) for name in _OPTIONS}),
         data=said.get("data", ""),
         source_digest=said.get("source_digest", "") if same_source else "",
     )
     return replace(over, **decided, followed=followed)
 
 
-def options_of(settings: Settings, options: Options | None) -> Options | None:
-    """What is said of the data: the task of the plan that is followed, where no other is given."""
-    followed, options = settings.followed, options or Options()
-    return replace(options, task=followed.task) if followed and options.task is None else options
+def options_of(settings: Settings, options: Options | None) -> Options:
+    """What is said of the data: task and columns of the plan that is followed, where no others are given."""
+    options = options or Options()
+    planned = settings.followed.options if settings.followed else Options()
+    given = {name: vars(options)[name] for name in _OPTIONS if vars(options)[name] is not None}
+    return replace(planned, **given, classes=options.classes)
 
 
 def same_network(settings: Settings, card: Card) -> None:
@@ -119,13 +122,14 @@ def other_data(settings: Settings, data: Dataset) -> str:
     )
 
 
-def plan_in_toml(data: Dataset, ask: Ask, asked: Settings, card: Card, learned: Learned) -> str:
+def plan_in_toml(data: Dataset, options: Options, ask: Ask, asked: Settings, card: Card, learned: Learned) -> str:
     """Everything that decided the fit, with where each choice came from; fingerprints of data and source on top."""
     values = {
         "data": data.fingerprint,
         "source": card.name,
         "source_digest": card.digest,
         "task": data.task,
+        **{name: value for name in _OPTIONS[1:] if (value := vars(options)[name]) is not None},
         "metric": ask.metric,
         "depth": learned.depth,
         "taps": list(learned.taps),

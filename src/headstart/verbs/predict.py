@@ -80,7 +80,7 @@ def open_predictor(skill: str | Path | Skill, *, cache: Path | None = None, thre
         SkillError: no skill there, or one that was changed.
         SourceError: its pretrained network cannot be had.
     """
-    hush()
+    hush(threads)
     opened = skill if isinstance(skill, Skill) else skills.read(skill)
     held = open_skill_network(opened, cache or cache_folder(), threads=threads)
     return Predictor(opened, held, Linear.from_arrays(dict(opened.arrays), opened.manifest["task"]))
@@ -157,7 +157,9 @@ def evaluate(
     read_with = Options(**{**given.__dict__, "task": manifest["task"], "classes": predictor.classes})
     examples = read(data, read_with)
     if examples.modality != manifest["modality"]:
-        raise DataError(f"{data} holds {examples.modality} and this skill reads {manifest['modality']}; give the like.")
+        kinds = {"image": "pictures", "text": "texts"}
+        here, there = kinds[examples.modality], kinds[manifest["modality"]]
+        raise DataError(f"'{data}' holds {here} and this skill reads {there}; give labelled {there}.")
     assert examples.y is not None
     lost: dict[int, str] = {}
     out = predictor.answers(examples, teller, lost.__setitem__)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from headstart.data.dataset import Options
 from headstart.errors import UsageError
 from headstart.heads.metrics import METRICS
 
@@ -16,13 +17,13 @@ class Followed:
 
     Attributes:
         decided: names of the settings that it decided, the others having been given otherwise.
-        task: of the data, where the plan says so.
+        options: task and columns of the data, where the plan says so.
         data: fingerprint of the data that it was made for; empty where it does not say.
         source_digest: of the network that it was made with; empty where it does not say.
     """
 
     decided: frozenset[str] = frozenset()
-    task: str | None = None
+    options: Options = field(default_factory=Options)
     data: str = ""
     source_digest: str = ""
 
