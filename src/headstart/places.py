@@ -24,6 +24,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
 
 
+def skills_folder() -> Path:
+    """Folder of skills that are known by name: the platform's own data folder."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "headstart" / "skills"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "headstart" / "skills"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "headstart" / "skills"
+
+
 def cache_cap() -> int:
     """Bytes that the store may hold, and compiled networks as many: `HEADSTART_CACHE_CAP`, else 20 GB.
 

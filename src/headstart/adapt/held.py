@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.core.skill import Skill
+from headstart.core.skill import TAIL, Skill
 from headstart.core.store import Address, Store, Table
 from headstart.data.dataset import Dataset
 from headstart.data.pictures import Preparation, batches
@@ -31,7 +31,6 @@ Broken = Callable[[int, str], None]
 _PICTURES = 8  # to a batch: throughput is the same from 1 to 32, and small ones start sooner
 _TOKENS = 2048  # to a batch of texts
 _ROWS = 1024  # to a chunk of the store
-TAIL = "tail."  # before the names of learned parameters in a skill
 _VERSION = 1  # of what is traced; another number makes compiled networks anew
 
 
@@ -183,7 +182,7 @@ def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Held:
         return open_held(card, cache, threads=threads)
 
     def make() -> Pretrained:
-        from headstart.adapt.tune import with_tail
+        from headstart.sources.load import with_tail
 
         return with_tail(card, tail, cache)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from headstart.adapt.held import TAIL, Progress
+from headstart.adapt.held import Progress
 from headstart.adapt.inputs import examples_of, live, pictures_of, texts_of
 from headstart.adapt.recipes import Recipe
 from headstart.adapt.states import Before
 from headstart.core.examples import Examples
 from headstart.core.fit import fit, seconds_per_step
 from headstart.core.plan import Plan
+from headstart.core.skill import TAIL
 from headstart.core.stack import on_h
 from headstart.core.store import Store
 from headstart.core.task import Classify, Contrast, Label, Regress, Task
 from headstart.data.dataset import Dataset
-from headstart.errors import SkillError
 from headstart.heads.linear import Linear
 from headstart.sources.card import Card
 from headstart.sources.load import Pretrained, load
@@ -121,25 +121,6 @@ def tail_of(stack: Pretrained, depth: int) -> Tail:
         for name, tensor in stack.blocks[block].state_dict().items():
             named[f"{TAIL}{block}.{name}"] = tensor.detach().cpu().contiguous().numpy().copy()
     return named
-
-
-def with_tail(card: Card, tail: Mapping[str, NDArray], cache: Path) -> Pretrained:
-    """The pretrained network with these values in place of its own.
-
-    Raises:
-        SkillError: a value that the network has no place for.
-    """
-    stack = load(card, cache, outputs=2)
-    places = {
-        f"{TAIL}{block}.{name}": tensor
-        for block in stack.names
-        for name, tensor in stack.blocks[block].state_dict().items()
-    }
-    for name, values in tail.items():
-        if name not in places or tuple(places[name].shape) != values.shape:
-            raise SkillError(f"{card.name} has no place for {name} of shape {values.shape}; the skill is of another.")
-        places[name].copy_(torch.from_numpy(values))
-    return stack
 
 
 def features(

@@ -18,6 +18,7 @@ from headstart.errors import SkillError
 FORMAT = 1
 MANIFEST = "skill.json"
 DELTA = "delta.safetensors"
+TAIL = "tail."  # before the names of learned parameters below the head
 
 
 @dataclass(frozen=True)

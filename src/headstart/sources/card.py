@@ -9,6 +9,8 @@ from typing import Any
 
 from headstart.errors import SourceError
 
+TAIL = "tail"  # roles that begin so are files of learned blocks, laid over the network in their order
+
 Triple = tuple[float, float, float]
 
 
@@ -55,7 +57,7 @@ class Card:
         upstream: where the weights were first published.
         trained_on: the data behind them.
         size: pixels of a side, or tokens, that the network was trained with.
-        files: role (weights, tokenizer, config) -> file.
+        files: role (weights, tokenizer, config; tail1, tail2, ... of skills) -> file.
         mean, std: of the input's channels on a 0..1 scale, for pictures.
         crop: share of the picture's shorter side that is seen, in (0, 1].
         interpolation: of the resizing.

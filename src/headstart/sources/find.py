@@ -5,24 +5,28 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from headstart.core import skill as skills
+from headstart.core.skill import Skill
 from headstart.errors import SourceError
-from headstart.sources.card import Card, card_of
+from headstart.places import skills_folder
+from headstart.sources.card import TAIL, Card, File, card_of
 from headstart.sources.catalog import CATALOG
 from headstart.sources.fetch import on_disk
 
 CARDS = "cards"
 HUBS = ("hf:", "timm:")
+SKILL = "skill:"
 
 
 def find(name: str, cache: Path) -> Card:
     """The card of a network.
 
     Args:
-        name: of the catalogue, `hf:OWNER/NAME`, `timm:NAME`, or `file:PATH` of a folder with config.json and
-            model.safetensors, or of a card in JSON.
+        name: of the catalogue, `hf:OWNER/NAME`, `timm:NAME`, `skill:PATH` of an earlier skill, or `file:PATH` of a
+            folder with config.json and model.safetensors, or of a card in JSON.
         cache: cards of hubs are kept there, so that what is on disk works without a connection.
 
     Raises:
@@ -32,13 +36,37 @@ def find(name: str, cache: Path) -> Card:
         return CATALOG[name]
     if name.startswith("file:"):
         return _local(Path(name.removeprefix("file:")).expanduser(), name)
+    if name.startswith(SKILL):
+        return of_skill(skills.read(skill_folder(name.removeprefix(SKILL))), name)
     if name.startswith(HUBS):
         return _from_hub(name, cache)
     near = difflib.get_close_matches(name.lower(), CATALOG, n=3, cutoff=0.4) or sorted(CATALOG)
     raise SourceError(
         f"{name!r} is not in the catalogue; did you mean {' or '.join(near)}? "
-        "Other networks are named hf:OWNER/NAME, timm:NAME or file:PATH."
+        "Other networks are named hf:OWNER/NAME, timm:NAME, file:PATH or skill:PATH."
     )
+
+
+def skill_folder(name: str) -> Path:
+    """The folder of a skill: a path, with or without its ending, else a name in the user's folder of skills."""
+    given = Path(name).expanduser()
+    tried = [folder / f"{given}{ending}" for folder in (Path(), skills_folder()) for ending in ("", ".skill")]
+    return next((path for path in tried if (path / skills.MANIFEST).is_file()), given)
+
+
+def of_skill(skill: Skill, name: str) -> Card:
+    """The card of a skill as a source: its network, with the blocks that it learned laid over.
+
+    A skill that learned a head alone is the network that it was made from.
+    """
+    base = card_of(skill.manifest["source"])
+    if not any(tensor.startswith(skills.TAIL) for tensor in skill.arrays):
+        return replace(base, name=name)
+    delta = skill.folder.absolute() / skills.DELTA
+    tail = File(f"file:{delta}", skill.manifest["files"][skills.DELTA], delta.stat().st_size)
+    role = f"{TAIL}{sum(role.startswith(TAIL) for role in base.files) + 1}"
+    learned = f"{base.trained_on}; then the data of the skill {skill.manifest['name']}"
+    return replace(base, name=name, trained_on=learned, files={**base.files, role: tail})
 
 
 def known(cache: Path) -> list[Card]:

@@ -6,13 +6,17 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from headstart.errors import SourceError
+from headstart.core.skill import TAIL
+from headstart.errors import SkillError, SourceError
 from headstart.quiet import hush
+from headstart.sources.card import TAIL as LAID_OVER
 from headstart.sources.card import Card
 from headstart.sources.encoder import Encoder
 from headstart.sources.fetch import converted_of, path_of, pull, record_of
@@ -37,8 +41,45 @@ def load(card: Card, cache: Path, *, outputs: int, seed: int = 0, weights: bool 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if card.modality == "image":
-            return Network(_pictures(card, cache, weights), outputs, card.size)
-        return Encoder(_texts(card, cache, weights), outputs)
+            stack = Network(_pictures(card, cache, weights), outputs, card.size)
+        else:
+            stack = Encoder(_texts(card, cache, weights), outputs)
+    for role in sorted(role for role in card.files if role.startswith(LAID_OVER)) if weights else ():
+        _lay_over(stack, card, _tail(path_of(card, role, cache)))
+    return stack
+
+
+def with_tail(card: Card, tail: Mapping[str, NDArray], cache: Path) -> Pretrained:
+    """The pretrained network with these values in place of its own.
+
+    Args:
+        tail: TAIL + parameter name -> values.
+
+    Raises:
+        SkillError: a value that the network has no place for.
+    """
+    stack = load(card, cache, outputs=2)
+    _lay_over(stack, card, {name: torch.from_numpy(values) for name, values in tail.items()})
+    return stack
+
+
+def _tail(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return {name: tensor for name, tensor in load_file(path).items() if name.startswith(TAIL)}
+
+
+def _lay_over(stack: Pretrained, card: Card, tail: Mapping[str, Tensor]) -> None:
+    places = {
+        f"{TAIL}{block}.{name}": tensor
+        for block in stack.names
+        for name, tensor in stack.blocks[block].state_dict().items()
+    }
+    for name, values in tail.items():
+        if name not in places or places[name].shape != values.shape:
+            shape = tuple(values.shape)
+            raise SkillError(f"{card.name} has no place for {name} of shape {shape}; the skill is of another.")
+        places[name].copy_(values)
 
 
 def _pictures(card: Card, cache: Path, weights: bool) -> nn.Module:

@@ -13,16 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from headstart.adapt.held import TAIL
 from headstart.adapt.traced import FromIds, FromPixels
-from headstart.adapt.tune import with_tail
-from headstart.core.skill import Skill
+from headstart.core.skill import TAIL, Skill
 from headstart.data.tokens import open_tokenizer
 from headstart.errors import EngineError, SkillError
 from headstart.heads.linear import Linear
 from headstart.sources.card import Card
 from headstart.sources.fetch import path_of
-from headstart.sources.load import Pretrained, load
+from headstart.sources.load import Pretrained, load, with_tail
 
 Arrays = Mapping[str, NDArray]
 _OPSET = 17  # of ONNX: everything that an encoder needs, and read by runtimes of the last years
