@@ -10,6 +10,7 @@ import sys
 import pytest
 from typed import small_world, typing_in
 
+COMMANDS = ("inspect", "rank", "fit", "predict", "evaluate", "export", "models", "cache", "demo")
 HEAVY = {"torch", "numpy", "openvino", "PIL", "scipy", "sklearn", "polars", "timm", "transformers", "rich", "jinja2"}
 TYPED = [sys.executable, "-m", "headstart"]
 
@@ -155,11 +156,13 @@ def test_a_skill_that_is_not_as_it_was_is_refused(run, broken, place, what, said
 def test_bare_it_shows_its_commands(run):
     code, out, err = run()
     assert (code, err) == (2, "")
-    for command in ("inspect", "fit", "predict", "evaluate", "export", "models", "cache", "demo"):
+    for command in COMMANDS:
         assert f"\n  {command} " in out
 
 
-@pytest.mark.parametrize("command", ["inspect", "fit", "predict", "evaluate", "export", "models", "cache", "demo"])
+@pytest.mark.parametrize(
+    "command", ["inspect", "rank", "fit", "predict", "evaluate", "export", "models", "cache", "demo"]
+)
 def test_every_command_has_help_that_fits_a_terminal(run, command):
     code, out, _ = run(command, "--help")
     assert code == 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headstart.verbs.models import models
     from headstart.verbs.plan import settings_of
     from headstart.verbs.predict import evaluate, predict
+    from headstart.verbs.rank import rank
     from headstart.verbs.settings import Settings
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "inspect",
     "models",
     "predict",
+    "rank",
     "settings_of",
 ]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -31,6 +33,7 @@ Broken = Callable[[int, str], None]
 _PICTURES = 8  # to a batch: throughput is the same from 1 to 32, and small ones start sooner
 _TOKENS = 2048  # to a batch of texts
 _ROWS = 1024  # to a chunk of the store
+_TIMED = 32  # examples from which on the time of their reading says how fast the network is
 _VERSION = 1  # of what is traced; another number makes compiled networks anew
 
 
@@ -90,14 +93,33 @@ class Held:
     def fill(self, data: Dataset, table: Table, *, progress: Progress | None = None) -> Table:
         """The table with a row for every example; what is there already is not computed again."""
         missing = table.missing(data.keys)
-        done = len(data) - len(missing)
+        done, began = len(data) - len(missing), time.perf_counter()
         for start in range(0, len(missing), _ROWS):
             rows = missing[start : start + _ROWS]
             values = self.read(
                 data.take(rows), view=table.address.view, progress=_from(progress, done + start, len(data))
             )
             table.write([data.keys[row] for row in rows], dict(zip(self.taps, values, strict=True)))
+        if len(missing) >= _TIMED:
+            self._note(len(missing) / (time.perf_counter() - began))
         return table
+
+    @property
+    def pace(self) -> float | None:
+        """Examples a second when many were read last on this machine; None where none were."""
+        try:
+            return float(self._paced.read_text("utf8"))
+        except (OSError, ValueError):
+            return None
+
+    def _note(self, pace: float) -> None:
+        with suppress(OSError):  # a cache that may not be written is no reason to fail
+            self._paced.parent.mkdir(parents=True, exist_ok=True)
+            self._paced.write_text(f"{pace:.4g}\n", "utf8")
+
+    @property
+    def _paced(self) -> Path:
+        return self.cache / "paces" / f"{self.weights}-{self.threads}"
 
     def read(
         self, data: Dataset, *, view: int = 0, progress: Progress | None = None, broken: Broken | None = None

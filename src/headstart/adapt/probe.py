@@ -172,13 +172,17 @@ def look(
 
 def _held_out(x: NDArray, y: NDArray, parts: Folds, ask: Ask) -> tuple[float, ...]:
     """The metric on each part's tested rows."""
+    outs = held_out(x, y, parts, ask)
+    return tuple(ask.score(out, y[test]) for out, (_, test) in zip(outs, parts, strict=True))
+
+
+def held_out(x: NDArray, y: NDArray, parts: Folds, ask: Ask) -> list[NDArray]:
+    """(tested, c) scores of each part's tested rows, by a model that did not see them."""
     if ask.apart:
         heads = [fit_head(x[a], y[a], task=ask.task, balance=ask.balance, classes=ask.columns).head for a, _ in parts]
-        outs = [head.scores(x[test]) for head, (_, test) in zip(heads, parts, strict=True)]
-    else:
-        _, out = loo(x, y, task=ask.task, classes=ask.columns, balance=ask.balance)
-        outs = [out[test] for _, test in parts]
-    return tuple(ask.score(out, y[test]) for out, (_, test) in zip(outs, parts, strict=True))
+        return [head.scores(x[test]) for head, (_, test) in zip(heads, parts, strict=True)]
+    _, out = loo(x, y, task=ask.task, classes=ask.columns, balance=ask.balance)
+    return [out[test] for _, test in parts]
 
 
 def fit_probe(

@@ -137,13 +137,32 @@ def interval(
         return float("nan"), float("nan")
     if metric == "accuracy" and groups is None:
         return wilson(int((out.argmax(1) == y).sum()), len(y))
-    group = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    units = int(group.max()) + 1
-    values = [METRICS[metric].of(out, y, task, w[:, group]) for w in _resampled(units, draws, seed)]
-    low, high = _middle(np.concatenate(values))
+    low, high = _middle(resampled(metric, out, y, task, groups=groups, seed=seed, draws=draws))
+    units = len(y) if groups is None else len(np.unique(groups))
     if low == high and 0 <= low <= 1 and task != "numbers" and higher_is_better(metric):
         return wilson(round(low * units), units)
     return low, high
+
+
+def resampled(
+    metric: str,
+    out: NDArray,
+    y: NDArray,
+    task: str,
+    *,
+    groups: NDArray | None = None,
+    seed: int = 0,
+    draws: int = 1000,
+) -> NDArray[np.float64]:
+    """(draws,) the metric on rows drawn with replacement; the same rows for all that have as many and the same seed.
+
+    Args:
+        metric, out, y, task, groups, seed, draws: as of `interval`.
+    """
+    out, y = _checked(metric, out, y, task)
+    group = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = int(group.max()) + 1
+    return np.concatenate([METRICS[metric].of(out, y, task, w[:, group]) for w in _resampled(units, draws, seed)])
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
@@ -165,13 +184,10 @@ def paired_difference(
         out_a, out_b: answers for the same rows.
         seed, draws: of the bootstrap.
     """
-    a, truth = _checked(metric, out_a, y, task)
-    b, _ = _checked(metric, out_b, y, task)
-    if not len(truth):
+    if not len(y):
         return float("nan"), float("nan"), float("nan")
-    of = METRICS[metric].of
-    values = [of(a, truth, task, w) - of(b, truth, task, w) for w in _resampled(len(truth), draws, seed)]
-    return score(metric, a, truth, task) - score(metric, b, truth, task), *_middle(np.concatenate(values))
+    a, b = (resampled(metric, out, y, task, seed=seed, draws=draws) for out in (out_a, out_b))
+    return score(metric, out_a, y, task) - score(metric, out_b, y, task), *_middle(a - b)
 
 
 def confusion(y: NDArray, predicted: NDArray, c: int) -> NDArray[np.int64]:

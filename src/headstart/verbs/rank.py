@@ -1,0 +1,393 @@
+"""`rank`: which of several pretrained networks suits the data best, before anything is trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.adapt.held import open_held
+from headstart.adapt.probe import Ask, Features, Folds, Rung, held_out, look
+from headstart.core import skill as skills
+from headstart.core.store import Store
+from headstart.data.check import check, repeats
+from headstart.data.dataset import Dataset, Options
+from headstart.data.near import look as look_at
+from headstart.data.read import read
+from headstart.data.split import choice_folds, split, strata
+from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.heads import metrics
+from headstart.heads.logistic import sigmoid, softmax
+from headstart.places import cache_folder, skills_folder
+from headstart.quiet import hush
+from headstart.rank.chances import alike, chances
+from headstart.rank.estimators import ESTIMATORS, EVERY_TASK
+from headstart.sources.card import Card
+from headstart.sources.catalog import CATALOG
+from headstart.sources.fetch import on_disk, pull
+from headstart.sources.find import SKILL, find, known, skill_folder
+from headstart.verbs.fit import DEFAULT_SOURCE
+from headstart.verbs.predict import open_predictor
+from headstart.verbs.threads import at_most
+from headstart.verbs.watch import Silent, Teller
+
+MOST = 1000  # rows that are looked at where nothing is said
+_FIRST = 256  # rows on which networks that cannot win are found out
+_HOPELESS = 0.01  # chance of being the best below which a network is not looked at further
+_BEYOND = 0.01  # deviation of a fitted network's accuracy from its probe's, beyond that of the rows
+_TIMED = 8  # rows that are read to time a network that never read many
+_DRAWS = 400
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What is to be expected of one network.
+
+    Attributes:
+        name: as a user types it.
+        score: of a linear probe on its best layers, each row scored by a model without it.
+        low, high: 95 % of it for other rows of the kind.
+        taps: the layers.
+        layers: name of each layer or join -> its score, best first.
+        best: probability that it is the best of those ranked.
+        regret: expected loss of the metric against the best, where it is chosen.
+        rows: that were looked at.
+        as_it_is: score of an earlier skill that knows these labels, with no training at all.
+        rate: examples a second through the network on this machine.
+        adapt: seconds for a new head on all rows to learn from, the reading of all rows included.
+        bytes: of its files.
+        licence: of its weights.
+        estimates: name -> value of each estimator of transferability that was asked for.
+    """
+
+    name: str
+    score: float
+    low: float
+    high: float
+    taps: tuple[str, ...]
+    layers: Mapping[str, float]
+    best: float
+    regret: float
+    rows: int
+    as_it_is: float | None
+    rate: float
+    adapt: float
+    bytes: int
+    licence: str
+    estimates: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Networks for a data set, the best first.
+
+    Attributes:
+        path: of the data.
+        fingerprint: of the data.
+        metric: that is foretold.
+        networks: best first.
+        alike: names among which the best is, with 95 % probability.
+        failed: name -> why a network could not be ranked.
+        seconds: of the whole ranking.
+    """
+
+    path: str
+    fingerprint: str
+    metric: str
+    networks: tuple[Ranked, ...]
+    alike: tuple[str, ...]
+    failed: Mapping[str, str]
+    seconds: float
+
+    @property
+    def words(self) -> str:
+        """One sentence of what follows."""
+        first = self.networks[0]
+        if len(self.networks) == 1:
+            return f"{first.name} is the only one that was ranked."
+        if len(self.alike) == 1:
+            return f"{first.name} is the best of these with {100 * first.best:.0f} % probability."
+        return (
+            f"{' and '.join(self.alike)} cannot be told apart on {first.rows} examples; "
+            f"choosing {first.name} is expected to cost {100 * first.regret:.1f} points against the best of them."
+        )
+
+
+def rank(
+    data: str | Path,
+    sources: Sequence[str] = (),
+    *,
+    options: Options | None = None,
+    metric: str | None = None,
+    rows: int = MOST,
+    estimates: bool = False,
+    seed: int = 0,
+    threads: int = 0,
+    device: str = "auto",
+    cache: Path | None = None,
+    teller: Teller | None = None,
+) -> Ranking:
+    """Rank pretrained networks for labelled data by what a head on their best layers would score.
+
+    Each example is read once per network, on rows to learn from alone: no test row is seen. What was read is kept,
+    so that a second ranking, or a fit, goes on from there.
+
+    Args:
+        data: folder or table.
+        sources: names of networks and earlier skills; none takes those on disk that read such data.
+        options: columns and task of the data; what is None is detected.
+        metric: None takes the task's default.
+        rows: examples that are looked at, at most.
+        estimates: whether published estimators of transferability are computed too, on the last layer.
+        seed: of every random draw.
+        threads, device, cache, teller: as of `fit`.
+
+    Raises:
+        UsageError: a network that reads another kind of data, or a number that does not fit.
+        DataError: data that `fit` would refuse.
+        SourceError: no network that could be ranked.
+    """
+    if rows < 20:
+        raise UsageError(f"rows={rows} are too few to rank by; write for example --rows {MOST}.")
+    start, teller, cache = time.perf_counter(), teller or Silent(), cache or cache_folder()
+    hush(threads)
+    with at_most(threads):
+        teller.progress("read the data", 0, 1)
+        examples, train = _to_learn_from(data, options, seed, threads)
+        ask = Ask(
+            examples.task,
+            metric or metrics.default_metric(examples.task),
+            len(examples.classes),
+            seed=seed,
+            apart=examples.groups is not None or examples.times is not None,
+        )
+        cards = _cards(sources, examples.modality, cache)
+        job = _Job(examples, train, ask, cache, threads, device, teller)
+        return replace(job.rank(cards, rows, estimates), path=str(data), seconds=time.perf_counter() - start)
+
+
+@dataclass
+class _Network:
+    """One network while it is being ranked.
+
+    Attributes:
+        rows: that were looked at.
+        layers: and joins of them, best first.
+        tested: positions in the data of the rows that were answered; where folds are dealt anew, some come again.
+        out: (tested, c) answers.
+        rate: examples a second.
+    """
+
+    card: Card
+    features: Features
+    rows: NDArray[np.int64]
+    layers: list[Rung]
+    tested: NDArray[np.int64]
+    out: NDArray
+    rate: float
+
+
+@dataclass(frozen=True)
+class _Job:
+    data: Dataset
+    train: NDArray[np.int64]
+    ask: Ask
+    cache: Path
+    threads: int
+    device: str
+    teller: Teller
+
+    def rank(self, cards: Sequence[Card], most: int, estimates: bool) -> Ranking:
+        """The networks, the best first; those that cannot win are left after the first rows."""
+        rows = _some(self.data, self.train, most, self.ask.seed)
+        first = rows if len(rows) <= 2 * _FIRST else _some(self.data, rows, _FIRST, self.ask.seed)
+        seen: dict[str, _Network] = {}
+        failed: dict[str, str] = {}
+        for card in cards:
+            try:
+                seen[card.name] = self._look(card, first)
+            except HeadstartError as error:
+                failed[card.name] = str(error)
+                self.teller.say(f"{card.name}: {error}")
+        if not seen:
+            raise DataError(f"no network could be ranked; the first said: {next(iter(failed.values()))}")
+        going = list(seen)
+        if len(rows) > len(first):
+            best, _ = self._chances(list(seen.values()))
+            going = [name for name, chance in zip(seen, best, strict=True) if chance >= _HOPELESS]
+            for name in going:
+                seen[name] = self._look(seen[name].card, rows, seen[name])
+        best, regret = self._chances([seen[name] for name in going])
+        chance = dict(zip(going, zip(best, regret, strict=True), strict=True))
+        ranked = [self._ranked(each, *chance.get(name, (0.0, float("nan"))), estimates) for name, each in seen.items()]
+        sign = -1 if metrics.higher_is_better(self.ask.metric) else 1
+        ranked.sort(key=lambda each: (each.name not in going, sign * each.score))
+        together = tuple(going[index] for index in alike(best))
+        return Ranking("", self.data.fingerprint, self.ask.metric, tuple(ranked), together, failed, 0.0)
+
+    def _look(self, card: Card, rows: NDArray[np.int64], before: _Network | None = None) -> _Network:
+        """What a probe of each layer scores on these rows."""
+        if before is None:
+            pull(card, self.cache, self.teller.say)
+            held = open_held(card, self.cache, threads=self.threads, device=self.device)
+            features = Features(held, self.data, held.table(Store(self.cache / "store")))
+        else:
+            features = before.features
+        stage = f"read through {card.name}"
+        features.read(rows, lambda done, total: self.teller.progress(stage, done, total))
+        y = self._y(rows)
+        folds = self._folds(rows)
+        layers = look(features, rows, y, folds, self.ask)
+        tested = rows[np.concatenate([test for _, test in folds])]
+        out = _answers(np.concatenate(self._unflattered(features, rows, layers, folds)), self.ask.task)
+        return _Network(card, features, rows, layers, tested, out, features.held.pace or self._timed(features, rows))
+
+    def _unflattered(
+        self, features: Features, rows: NDArray[np.int64], layers: Sequence[Rung], folds: Folds
+    ) -> list[NDArray]:
+        """Scores of each fold's tested rows, on the layers that the other folds call the best."""
+        sign = 1 if metrics.higher_is_better(self.ask.metric) else -1
+        out: list[NDArray] = []
+        by_taps: dict[tuple[str, ...], list[NDArray]] = {}
+        for k in range(len(folds)):
+            rest = [sign * float(np.mean(np.delete(rung.scores, k))) for rung in layers]
+            taps = layers[int(np.argmax(rest)) if len(folds) > 1 else 0].taps
+            if taps not in by_taps:
+                by_taps[taps] = held_out(features.matrix(rows, taps), self._y(rows), folds, self.ask)
+            out.append(by_taps[taps][k])
+        return out
+
+    def _timed(self, features: Features, rows: NDArray[np.int64]) -> float:
+        few = self.data.take(rows[:_TIMED])
+        start = time.perf_counter()
+        features.held.read(few)
+        return len(few) / (time.perf_counter() - start)
+
+    def _folds(self, rows: NDArray[np.int64]) -> Folds:
+        place = np.full(len(self.data), -1)
+        place[rows] = np.arange(len(rows))
+        return tuple((place[a], place[b]) for a, b in choice_folds(self.data, rows, seed=self.ask.seed))
+
+    def _chances(self, networks: Sequence[_Network]) -> tuple[NDArray, NDArray]:
+        ask, draws = self.ask, []
+        for each in networks:
+            y, units = self._y(each.tested), self._units(each.tested)
+            draws.append(
+                metrics.resampled(ask.metric, each.out, y, ask.task, groups=units, seed=ask.seed, draws=_DRAWS)
+            )
+        spread = np.stack(draws, axis=1)
+        higher = metrics.higher_is_better(ask.metric)
+        beyond = _BEYOND if higher else _BEYOND * float(np.nanmean(spread))
+        return chances(spread, higher=higher, beyond=beyond, seed=ask.seed)
+
+    def _ranked(self, each: _Network, best: float, regret: float, estimates: bool) -> Ranked:
+        ask, y = self.ask, self._y(each.tested)
+        low, high = metrics.interval(ask.metric, each.out, y, ask.task, groups=self._units(each.tested), seed=ask.seed)
+        return Ranked(
+            each.card.name,
+            metrics.score(ask.metric, each.out, y, ask.task),
+            low,
+            high,
+            each.layers[0].taps,
+            {" + ".join(rung.taps): rung.score for rung in each.layers},
+            float(best),
+            float(regret),
+            len(each.rows),
+            self._as_it_is(each),
+            each.rate,
+            len(self.train) / each.rate,
+            each.card.bytes,
+            each.card.licence,
+            self._estimates(each) if estimates else {},
+        )
+
+    def _estimates(self, each: _Network) -> dict[str, float]:
+        """Published estimators on the last layer; those that these rows do not allow are left out."""
+        x = each.features.matrix(each.rows, tuple(each.features.taps)[-1:])
+        found = {}
+        for name, estimator in ESTIMATORS.items():
+            if self.ask.task != "classes" and name not in EVERY_TASK:
+                continue
+            try:
+                found[name] = float(estimator(x, self._y(each.rows)))
+            except DataError as error:
+                self.teller.say(f"{each.card.name}: no {name}: {error}")
+        return found
+
+    def _as_it_is(self, each: _Network) -> float | None:
+        """The score of a skill whose labels are those of the data, untouched."""
+        if not each.card.name.startswith(SKILL) or self.ask.task == "numbers":
+            return None
+        skill = skills.read(skill_folder(each.card.name.removeprefix(SKILL)))
+        if skill.manifest["task"] != self.ask.task:
+            return None
+        theirs = {str(name).strip().lower(): place for place, name in enumerate(skill.manifest["classes"])}
+        wanted = [theirs.get(name.strip().lower(), -1) for name in self.data.classes]
+        if -1 in wanted:
+            return None
+        out = open_predictor(skill, cache=self.cache, threads=self.threads).answers(self.data.take(each.rows))
+        out = out[:, wanted]
+        if self.ask.task == "classes":
+            out = out / np.maximum(out.sum(axis=1, keepdims=True), 1e-12)
+        return metrics.score(self.ask.metric, out, self._y(each.rows), self.ask.task)
+
+    def _units(self, tested: NDArray[np.int64]) -> NDArray:
+        """What is drawn as a whole: a group's rows, or all answers for one row."""
+        return tested if self.data.groups is None else self.data.groups[tested]
+
+    def _y(self, rows: NDArray[np.int64]) -> NDArray:
+        assert self.data.y is not None
+        return self.data.y[rows]
+
+
+def _to_learn_from(
+    data: str | Path, options: Options | None, seed: int, threads: int
+) -> tuple[Dataset, NDArray[np.int64]]:
+    """The data and the rows that a fit would learn from: no choice sees the others."""
+    examples = read(data, options)
+    looked = look_at(examples.pictures, threads=threads or 2) if examples.modality == "image" else None
+    again = repeats(examples, looked=looked)
+    parts = split(examples, seed=seed, repeats=again.near)
+    errors = [each.text for each in check(examples, parts, looked=looked, again=again) if each.severity == "error"]
+    if errors:
+        raise DataError(errors[0])
+    broken = np.array(sorted(looked.broken), dtype=np.int64) if looked else np.zeros(0, np.int64)
+    return examples, np.setdiff1d(parts.train, broken)
+
+
+def _cards(sources: Sequence[str], modality: str, cache: Path) -> list[Card]:
+    """Cards of what was named, or of all that is on disk; the smallest first."""
+    kinds = {"image": "pictures", "text": "texts"}
+    named = [find(name, cache) for name in dict.fromkeys(sources)]
+    for card in named:
+        if card.modality != modality:
+            raise UsageError(
+                f"{card.name} reads {kinds[card.modality]} and the data holds {kinds[modality]}; take it out."
+            )
+    if not named:
+        own = [find(f"{SKILL}{path.name}", cache) for path in sorted(skills_folder().glob("*.skill"))]
+        named = [card for card in [*known(cache), *own] if card.modality == modality and on_disk(card, cache)]
+    return sorted(named or [CATALOG[DEFAULT_SOURCE[modality]]], key=lambda card: card.bytes)
+
+
+def _some(data: Dataset, rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """At most so many of the rows, every class by its share, in their order."""
+    if len(rows) <= most:
+        return rows
+    order = np.random.default_rng([seed, 5]).permutation(len(rows))
+    kinds = strata(data, rows)[order]
+    turn = np.zeros(len(rows))
+    for kind in np.unique(kinds):  # each class's rows at even distances, so that every beginning has its share
+        own = np.flatnonzero(kinds == kind)
+        turn[own] = (np.arange(len(own)) + 0.5) / len(own)
+    return np.sort(rows[order[np.argsort(turn, kind="stable")[:most]]])
+
+
+def _answers(scores: NDArray, task: str) -> NDArray:
+    if task == "numbers":
+        return scores
+    return softmax(scores) if task == "classes" else sigmoid(scores)
