@@ -10,7 +10,7 @@ import sys
 import pytest
 from typed import small_world, typing_in
 
-COMMANDS = ("inspect", "rank", "fit", "predict", "evaluate", "export", "models", "cache", "demo")
+COMMANDS = ("inspect", "rank", "compare", "fit", "predict", "evaluate", "export", "models", "cache", "demo")
 HEAVY = {"torch", "numpy", "openvino", "PIL", "scipy", "sklearn", "polars", "timm", "transformers", "rich", "jinja2"}
 TYPED = [sys.executable, "-m", "headstart"]
 

@@ -6,7 +6,8 @@ from scipy.stats import binom, binomtest
 from sklearn.covariance import LedoitWolf
 
 from headstart.errors import DataError
-from headstart.mismatch.two_sample import held_out, proxy_distance, two_sample, wilson
+from headstart.heads.metrics import wilson
+from headstart.mismatch.two_sample import held_out, proxy_distance, two_sample
 
 
 def rows(n, d, seed, shift=0.0):

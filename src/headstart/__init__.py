@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from headstart.version import __version__
 
 if TYPE_CHECKING:
+    from headstart.verbs.compare import compare
     from headstart.verbs.demo import demo
     from headstart.verbs.export import export
     from headstart.verbs.fit import fit
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Settings",
     "__version__",
+    "compare",
     "demo",
     "evaluate",
     "export",

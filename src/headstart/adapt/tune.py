@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,20 +69,21 @@ def tune(
         examples = live(data, card, y, seed=recipe.plan.seed, threads=threads)
     else:
         examples = examples_of(data, y, card, cache, views=recipe.views, threads=threads)
-    examples, plan = within(start + budget, stack, examples, recipe, data.task)
-    cut = stack.cut(plan.depth)
+    if card.modality == "image":
+        stack.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     store, prefix = None, None
     if recipe.stored and card.modality == "image":
         store = Store(cache / "store")
-        prefix = Before(stack, card, cut, cache, threads=threads)
+        prefix = Before(stack, card, stack.cut(recipe.plan.depth), cache, threads=threads)
+    task = _task(recipe, data.task)
+    step = partial(seconds_per_step, stack, task=task, store=store, prefix=prefix)
+    examples, plan = within(start + budget, examples, recipe.plan, step)
 
     def told(epoch: int, _: float) -> None:
         if progress:
             progress(epoch + 1, plan.epochs)
 
-    if card.modality == "image":
-        stack.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    fit(stack, examples, _task(recipe, data.task), plan, store=store, prefix=prefix, on_epoch=told)
+    fit(stack, examples, task, plan, store=store, prefix=prefix, on_epoch=told)
     return stack.eval()
 
 
@@ -92,19 +94,19 @@ def _follow(stack: Pretrained) -> None:
             module.momentum = 0.1
 
 
-def within(end: float, stack: Pretrained, examples: Examples, recipe: Recipe, task: str) -> tuple[Examples, Plan]:
-    """The examples and the plan that come to their end by then, as two steps of this machine foretell.
+def within(end: float, examples: Examples, plan: Plan, step: Callable[..., float]) -> tuple[Examples, Plan]:
+    """The examples and the plan that come to their end by then, as steps of this machine foretell.
 
     Fewer epochs first; where even one takes too long, a random part of the rows.
 
     Args:
         end: on the clock of `time.perf_counter`.
+        step: gives the seconds of one step, of `data` and `plan`.
     """
-    plan = recipe.plan
     per_epoch = -(-len(examples) // plan.batch)
     if end == float("inf") or not plan.epochs:
         return examples, plan
-    seconds = seconds_per_step(stack, examples, _task(recipe, task), plan, stored=recipe.stored)
+    seconds = step(data=examples, plan=plan)
     budget = end - time.perf_counter()
     epochs = int(budget / (seconds * per_epoch))
     if epochs >= 1:

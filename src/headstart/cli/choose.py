@@ -1,9 +1,10 @@
-"""The command that chooses: networks ranked for some data before anything is trained."""
+"""The commands that choose: networks ranked before anything is trained, and ways compared over budgets of labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,12 +24,15 @@ from headstart.cli.options import (
     Time,
     at_least,
     columns,
+    seconds,
 )
 from headstart.cli.show import show, table, wrapped
 from headstart.cli.tell import Console
+from headstart.errors import UsageError
 from headstart.units import human
 
 if TYPE_CHECKING:
+    from headstart.verbs.compare import Comparison, Point
     from headstart.verbs.rank import Ranked, Ranking
 
 Sources = Annotated[
@@ -36,6 +40,12 @@ Sources = Annotated[
     typer.Option("--sources", help="Networks and skills (skill:PATH), with commas between; else those on disk."),
 ]
 Rows = Annotated[int, typer.Option("--rows", help="Examples to look at, at most.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the outcomes; default NAME.comparison.")]
+Arms = Annotated[str, typer.Option("--arms", help="Some of them, with commas between.")]
+Labels = Annotated[str | None, typer.Option("--labels", help="Rows to learn from, with commas between.")]
+Seeds = Annotated[int, typer.Option("--seeds", help="Times that everything is done with other rows.")]
+Source = Annotated[str | None, typer.Option(help="Pretrained network, as `headstart models` lists them.")]
+Scratch = Annotated[str, typer.Option(help="Time for the same network from random weights.")]
 Estimates = Annotated[bool, typer.Option("--estimates", help="Add published estimators of transferability.")]
 
 
@@ -60,11 +70,10 @@ def rank(
     at_least(0, seed=seed, threads=threads)
     from headstart.verbs.rank import rank as verb
 
-    names = [name.strip() for name in (sources or "").split(",") if name.strip()]
     with Console() as teller:
         found = verb(
             data,
-            names,
+            _names(sources),
             options=columns(task, text, image, label, group, time),
             metric=metric,
             rows=rows,
@@ -119,3 +128,81 @@ def _layers(each: Ranked) -> str:
 
 def _estimates(name: str, values: Mapping[str, float]) -> list[str]:
     return wrapped(", ".join(f"{key} {value:.4g}" for key, value in values.items()), first=f"{name}: ")
+
+
+def compare(
+    data: Data,
+    out: Out = None,
+    arms: Arms = "majority,classical,scratch,probe,chosen,whole",
+    labels: Labels = None,
+    seeds: Seeds = 3,
+    source: Source = None,
+    metric: Metric = None,
+    scratch: Scratch = "20s",
+    task: Task = None,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    group: Group = None,
+    time: Time = None,
+    threads: Threads = 0,
+    cache: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """What the pretrained network is worth: ways to learn, over budgets of labels, on the same rows.
+
+    An interrupted comparison goes on where it was.
+    """
+    at_least(0, threads=threads)
+    allowed = seconds(scratch, "--scratch") or 0.0
+    from headstart.verbs.compare import compare as verb
+
+    with Console() as teller:
+        found = verb(
+            data,
+            out,
+            arms=_names(arms),
+            labels=[_count(each) for each in _names(labels)],
+            seeds=seeds,
+            options=columns(task, text, image, label, group, time),
+            source=source,
+            metric=metric,
+            scratch=allowed,
+            threads=threads,
+            cache=cache,
+            teller=teller,
+        )
+    told = {**asdict(found), "folder": str(found.folder), "words": list(found.words)}
+    show(told, as_json, lambda: compared(found))
+
+
+def compared(found: Comparison) -> str:
+    """Scores and seconds by arm and budget, and what follows."""
+    counts = sorted({point.labels for point in found.points})
+    by_arm: dict[str, list[Point]] = {}
+    for point in found.points:
+        by_arm.setdefault(point.arm, []).append(point)
+    right = tuple(range(1, len(counts) + 1))
+    head = (f"{found.metric}, labels:", *(f"{count:,}" for count in counts))
+    lines = table([head, *((arm, *map(_score, points)) for arm, points in by_arm.items())], right=right)
+    times = [("seconds", *("" for _ in counts))]
+    times += [(arm, *(f"{point.seconds:.1f}" for point in points)) for arm, points in by_arm.items()]
+    lines += ["", *table(times, right=right), ""]
+    lines += [line for sentence in found.words for line in wrapped(sentence)]
+    asked = f"{found.seeds} seeds, {found.test:,} test rows each, {found.source}; outcomes: {found.folder}"
+    return "\n".join([*lines, asked])
+
+
+def _score(point: Point) -> str:
+    """Mean and half of its interval."""
+    return f"{point.score:.3f}" if point.low is None else f"{point.score:.3f} ±{point.score - point.low:.3f}"
+
+
+def _names(given: str | None) -> list[str]:
+    return [name.strip() for name in (given or "").split(",") if name.strip()]
+
+
+def _count(given: str) -> int:
+    if not given.isdecimal():
+        raise UsageError(f"--labels {given!r} is not a number of rows; write for example --labels 32,64,128.")
+    return int(given)

@@ -26,7 +26,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Transfer learning on the machine you have: from a little data to a working model, with proof.",
 )
-for command in (look.inspect, choose.rank, skills.fit, skills.evaluate, skills.predict, skills.export, skills.demo):
+for command in (
+    look.inspect,
+    choose.rank,
+    choose.compare,
+    skills.fit,
+    skills.evaluate,
+    skills.predict,
+    skills.export,
+    skills.demo,
+):
     app.command()(command)
 app.add_typer(manage.models, name="models")
 app.add_typer(manage.cache, name="cache")

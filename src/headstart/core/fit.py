@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -142,25 +142,27 @@ def _outputs(stack: Stack, state: State, cut: int, precision: str) -> Tensor:
     return stack({**state, "h": state["h"].float()}, start=head)["h"]
 
 
-def seconds_per_step(stack: Stack, data: Examples, task: Task, plan: Plan, *, stored: bool = False) -> float:
+def seconds_per_step(
+    stack: Stack, data: Examples, task: Task, plan: Plan, *, store: Store | None = None, prefix: Prefix | None = None
+) -> float:
     """What one step of `fit` takes on this machine: the faster of two, the optimizer's part left out.
 
     The stack is left as it was: no weight moves, and in evaluation mode no statistics and no generator either.
 
     Args:
-        stored: whether `fit` will find what enters the learning blocks in a store; it is then not counted.
+        store, prefix: as of `fit`; what they compute of a batch stays, and `fit` finds it there.
     """
-    assert data.y is not None
-    rows = np.random.default_rng([plan.seed, 1]).permutation(len(data))[: plan.batch]
-    y = torch.from_numpy(np.ascontiguousarray(data.y[rows])).to(device_of(stack))
+    draw = np.random.default_rng([plan.seed, 1])
+    few = replace(data.take(draw.permutation(len(data))[: plan.batch]), views=())
+    assert few.y is not None
+    y = torch.from_numpy(np.ascontiguousarray(few.y)).to(device_of(stack))
     depth, cut, taken = stack.depth, stack.cut(plan.depth), []
+    held = _Held(stack, few, cut, _tables(store, stack, few, cut, prefix))
     with evaluating(stack):
         stack.learn(plan.depth)
         for _ in range(2):
             start = time.perf_counter()
-            state = run_held(stack, data.read(rows), cut)
-            if stored:
-                start = time.perf_counter()
+            state = held(np.arange(len(few)), draw)
             task.loss(_outputs(stack, state, cut, plan.precision), y).backward()
             stack.zero_grad(set_to_none=True)
             taken.append(time.perf_counter() - start)

@@ -172,6 +172,25 @@ def strata(data: Dataset, rows: Rows) -> NDArray[np.int64]:
     return rank * min(BINS, max(1, len(rows) // 5)) // max(len(rows), 1)
 
 
+def some(data: Dataset, rows: Rows, most: int, *, seed: int = 0) -> Rows:
+    """At most so many of the rows, every class by its share, sorted; fewer are always among more.
+
+    Args:
+        rows: positions in the data.
+        most: how many.
+        seed: of their order.
+    """
+    if len(rows) <= most:
+        return np.sort(rows)
+    order = np.random.default_rng([seed, 5]).permutation(len(rows))
+    kinds = strata(data, rows)[order]
+    turn = np.zeros(len(rows))
+    for kind in np.unique(kinds):  # each class's rows at even distances, so that every beginning has its share
+        own = np.flatnonzero(kinds == kind)
+        turn[own] = (np.arange(len(own)) + 0.5) / len(own)
+    return np.sort(rows[order[np.argsort(turn, kind="stable")[:most]]])
+
+
 def _deal(data: Dataset, rows: Rows, count: int, seed: int) -> Folds:
     """Stratified folds, by group where there are groups; fewer than asked where a class has fewer rows."""
     draw = np.random.default_rng([seed, len(rows)])

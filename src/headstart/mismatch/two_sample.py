@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.errors import DataError
+from headstart.heads.metrics import wilson
 from headstart.heads.space import standardise
 from headstart.mismatch import checks
 from headstart.mismatch.covariance import shrinkage
-
-_NORMAL = 1.959963984540054  # deviations that hold 95 % of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -121,18 +120,6 @@ def held_out(z: NDArray, sides: NDArray, fold: NDArray) -> NDArray[np.float64]:
         inner.flat[:: len(learn) + 1] += max(share, 1e-9) * lengths.sum() / d
         out[held] = np.linalg.solve(inner, across.T).T @ sides[learn]
     return out
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share of which `right` of `n` were seen.
-
-    Reference:
-        Wilson, 1927, doi:10.1080/01621459.1927.10502953.
-    """
-    share, z2 = right / n, _NORMAL**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _NORMAL * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2)) / (1 + z2 / n)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def proxy_distance(error: float) -> float:

@@ -25,21 +25,22 @@ def against(data: Dataset, parts: Split, ask: Ask, thumbnails: NDArray[np.uint8]
     assert data.y is not None
     folds = parts.folds if parts.test is None else ((parts.train, parts.test),)
     start = time.perf_counter()
-    classical = [_classical(data, train, test, ask, thumbnails) for train, test in folds]
+    answers = [classical(data, train, test, ask, thumbnails) for train, test in folds]
     seconds = time.perf_counter() - start
     most = [majority(data.y[train], len(test), task=data.task, classes=ask.columns) for train, test in folds]
     name = "TF-IDF and a linear model" if data.modality == "text" else "HOG and a linear model"
     what = "words and pairs of words, weighted" if data.modality == "text" else "edges of a 32-pixel thumbnail"
     least = "mean" if data.task == "numbers" else "most frequent answer"
     return (
-        Rival(name, what, np.concatenate(classical), seconds),
+        Rival(name, what, np.concatenate(answers), seconds),
         Rival(least, "the same answer for every row", np.concatenate(most), 0.0),
     )
 
 
-def _classical(
+def classical(
     data: Dataset, train: NDArray[np.int64], test: NDArray[np.int64], ask: Ask, thumbnails: NDArray[np.uint8] | None
 ) -> NDArray:
+    """(test, c) answers of classical features with a linear model that learned from the rows of `train`."""
     assert data.y is not None
     if len(train) > _LARGE:
         train = np.sort(np.random.default_rng([ask.seed, 4]).permutation(train)[:_LARGE])

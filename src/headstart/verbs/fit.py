@@ -21,7 +21,7 @@ from headstart.core.skill import Skill
 from headstart.core.store import Store
 from headstart.data.check import Finding, check, repeats
 from headstart.data.dataset import Dataset, Options
-from headstart.data.near import Look, look
+from headstart.data.near import look
 from headstart.data.read import read
 from headstart.data.split import Split, choice_folds, split
 from headstart.errors import DataError, UsageError
@@ -37,6 +37,7 @@ from headstart.units import human
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
 from headstart.verbs.plan import options_of, other_data, plan_in_toml, same_network, taps_chosen_here
+from headstart.verbs.prepared import without
 from headstart.verbs.record import Measured, Rival, record_of
 from headstart.verbs.settings import Settings
 from headstart.verbs.threads import at_most
@@ -110,7 +111,7 @@ def _fit(
         held = open_held(card, cache, threads=settings.threads, device=settings.device, told=watch.teller.say)
     thumbnails = None if looked is None else looked.thumbnails
     if looked is not None and looked.broken:
-        examples, parts, thumbnails = _without(examples, parts, looked, np.array(sorted(looked.broken)))
+        examples, parts, thumbnails = without(examples, parts, looked, np.array(sorted(looked.broken)))
     if different := other_data(settings, examples):
         watch.teller.say(different)
     features = Features(held, examples, held.table(Store(cache / "store")))
@@ -233,20 +234,6 @@ def _learner(
     if budget is not None and parts.test is None:
         budget /= len(parts.folds) + 1  # nested cross-validation learns once for every fold, and once for all
     return Learner(data, held, features, ask, cache, settings.depth, budget, settings.taps)
-
-
-def _without(data: Dataset, parts: Split, looked: Look, broken: NDArray) -> tuple[Dataset, Split, NDArray]:
-    """Data, split and thumbnails without the rows that cannot be read."""
-    whole = np.setdiff1d(np.arange(len(data)), broken)
-    place = np.full(len(data), -1)
-    place[whole] = np.arange(len(whole))
-
-    def kept(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return place[np.setdiff1d(rows, broken)]
-
-    test = None if parts.test is None else kept(parts.test)
-    folds = tuple((kept(a), kept(b)) for a, b in parts.folds)
-    return data.take(whole), Split(kept(parts.train), test, folds, parts.how), looked.thumbnails[whole]
 
 
 def _tell(teller: Teller, data: Dataset, parts: Split, findings: tuple[Finding, ...]) -> None:

@@ -11,17 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.held import open_held
-from headstart.adapt.probe import Ask, Features, Folds, Rung, held_out, look
+from headstart.adapt.probe import Ask, Features
+from headstart.adapt.suits import Suits, suits, targets
 from headstart.core import skill as skills
 from headstart.core.store import Store
-from headstart.data.check import check, repeats
 from headstart.data.dataset import Dataset, Options
-from headstart.data.near import look as look_at
-from headstart.data.read import read
-from headstart.data.split import choice_folds, split, strata
+from headstart.data.split import some
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.heads import metrics
-from headstart.heads.logistic import sigmoid, softmax
 from headstart.places import cache_folder, skills_folder
 from headstart.quiet import hush
 from headstart.rank.chances import alike, chances
@@ -32,6 +29,7 @@ from headstart.sources.fetch import on_disk, pull
 from headstart.sources.find import SKILL, find, known, skill_folder
 from headstart.verbs.fit import DEFAULT_SOURCE
 from headstart.verbs.predict import open_predictor
+from headstart.verbs.prepared import prepared
 from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 
@@ -157,7 +155,8 @@ def rank(
     hush(threads)
     with at_most(threads):
         teller.progress("read the data", 0, 1)
-        examples, train = _to_learn_from(data, options, seed, threads)
+        ready = prepared(data, options, seed=seed, threads=threads)
+        examples, train = ready.data, ready.parts.train
         ask = Ask(
             examples.task,
             metric or metrics.default_metric(examples.task),
@@ -168,27 +167,6 @@ def rank(
         cards = _cards(sources, examples.modality, cache)
         job = _Job(examples, train, ask, cache, threads, device, teller)
         return replace(job.rank(cards, rows, estimates), path=str(data), seconds=time.perf_counter() - start)
-
-
-@dataclass
-class _Network:
-    """One network while it is being ranked.
-
-    Attributes:
-        rows: that were looked at.
-        layers: and joins of them, best first.
-        tested: positions in the data of the rows that were answered; where folds are dealt anew, some come again.
-        out: (tested, c) answers.
-        rate: examples a second.
-    """
-
-    card: Card
-    features: Features
-    rows: NDArray[np.int64]
-    layers: list[Rung]
-    tested: NDArray[np.int64]
-    out: NDArray
-    rate: float
 
 
 @dataclass(frozen=True)
@@ -203,9 +181,9 @@ class _Job:
 
     def rank(self, cards: Sequence[Card], most: int, estimates: bool) -> Ranking:
         """The networks, the best first; those that cannot win are left after the first rows."""
-        rows = _some(self.data, self.train, most, self.ask.seed)
-        first = rows if len(rows) <= 2 * _FIRST else _some(self.data, rows, _FIRST, self.ask.seed)
-        seen: dict[str, _Network] = {}
+        rows = some(self.data, self.train, most, seed=self.ask.seed)
+        first = rows if len(rows) <= 2 * _FIRST else some(self.data, rows, _FIRST, seed=self.ask.seed)
+        seen: dict[str, Suits] = {}
         failed: dict[str, str] = {}
         for card in cards:
             try:
@@ -220,17 +198,18 @@ class _Job:
             best, _ = self._chances(list(seen.values()))
             going = [name for name, chance in zip(seen, best, strict=True) if chance >= _HOPELESS]
             for name in going:
-                seen[name] = self._look(seen[name].card, rows, seen[name])
+                seen[name] = self._look(seen[name].features.held.card, rows, seen[name])
         best, regret = self._chances([seen[name] for name in going])
         chance = dict(zip(going, zip(best, regret, strict=True), strict=True))
-        ranked = [self._ranked(each, *chance.get(name, (0.0, float("nan"))), estimates) for name, each in seen.items()]
+        out = (0.0, float("nan"))
+        ranked = [self._ranked(each, chance.get(name, out), estimates) for name, each in seen.items()]
         sign = -1 if metrics.higher_is_better(self.ask.metric) else 1
         ranked.sort(key=lambda each: (each.name not in going, sign * each.score))
         together = tuple(going[index] for index in alike(best))
         return Ranking("", self.data.fingerprint, self.ask.metric, tuple(ranked), together, failed, 0.0)
 
-    def _look(self, card: Card, rows: NDArray[np.int64], before: _Network | None = None) -> _Network:
-        """What a probe of each layer scores on these rows."""
+    def _look(self, card: Card, rows: NDArray[np.int64], before: Suits | None = None) -> Suits:
+        """What a head on the network's best layers scores on these rows."""
         if before is None:
             pull(card, self.cache, self.teller.say)
             held = open_held(card, self.cache, threads=self.threads, device=self.device)
@@ -239,124 +218,72 @@ class _Job:
             features = before.features
         stage = f"read through {card.name}"
         features.read(rows, lambda done, total: self.teller.progress(stage, done, total))
-        y = self._y(rows)
-        folds = self._folds(rows)
-        layers = look(features, rows, y, folds, self.ask)
-        tested = rows[np.concatenate([test for _, test in folds])]
-        out = _answers(np.concatenate(self._unflattered(features, rows, layers, folds)), self.ask.task)
-        return _Network(card, features, rows, layers, tested, out, features.held.pace or self._timed(features, rows))
+        return suits(features, rows, self.ask)
 
-    def _unflattered(
-        self, features: Features, rows: NDArray[np.int64], layers: Sequence[Rung], folds: Folds
-    ) -> list[NDArray]:
-        """Scores of each fold's tested rows, on the layers that the other folds call the best."""
-        sign = 1 if metrics.higher_is_better(self.ask.metric) else -1
-        out: list[NDArray] = []
-        by_taps: dict[tuple[str, ...], list[NDArray]] = {}
-        for k in range(len(folds)):
-            rest = [sign * float(np.mean(np.delete(rung.scores, k))) for rung in layers]
-            taps = layers[int(np.argmax(rest)) if len(folds) > 1 else 0].taps
-            if taps not in by_taps:
-                by_taps[taps] = held_out(features.matrix(rows, taps), self._y(rows), folds, self.ask)
-            out.append(by_taps[taps][k])
-        return out
-
-    def _timed(self, features: Features, rows: NDArray[np.int64]) -> float:
-        few = self.data.take(rows[:_TIMED])
-        start = time.perf_counter()
-        features.held.read(few)
-        return len(few) / (time.perf_counter() - start)
-
-    def _folds(self, rows: NDArray[np.int64]) -> Folds:
-        place = np.full(len(self.data), -1)
-        place[rows] = np.arange(len(rows))
-        return tuple((place[a], place[b]) for a, b in choice_folds(self.data, rows, seed=self.ask.seed))
-
-    def _chances(self, networks: Sequence[_Network]) -> tuple[NDArray, NDArray]:
-        ask, draws = self.ask, []
-        for each in networks:
-            y, units = self._y(each.tested), self._units(each.tested)
-            draws.append(
-                metrics.resampled(ask.metric, each.out, y, ask.task, groups=units, seed=ask.seed, draws=_DRAWS)
-            )
-        spread = np.stack(draws, axis=1)
-        higher = metrics.higher_is_better(ask.metric)
+    def _chances(self, networks: Sequence[Suits]) -> tuple[NDArray, NDArray]:
+        """Probability of being the best and expected regret of each."""
+        spread = np.stack([each.draws(_DRAWS) for each in networks], axis=1)
+        higher = metrics.higher_is_better(self.ask.metric)
         beyond = _BEYOND if higher else _BEYOND * float(np.nanmean(spread))
-        return chances(spread, higher=higher, beyond=beyond, seed=ask.seed)
+        return chances(spread, higher=higher, beyond=beyond, seed=self.ask.seed)
 
-    def _ranked(self, each: _Network, best: float, regret: float, estimates: bool) -> Ranked:
-        ask, y = self.ask, self._y(each.tested)
-        low, high = metrics.interval(ask.metric, each.out, y, ask.task, groups=self._units(each.tested), seed=ask.seed)
+    def _ranked(self, each: Suits, chance: tuple[float, float], estimates: bool) -> Ranked:
+        card, (low, high) = each.features.held.card, each.interval
+        rate = each.features.held.pace or self._timed(each)
         return Ranked(
-            each.card.name,
-            metrics.score(ask.metric, each.out, y, ask.task),
+            card.name,
+            each.score,
             low,
             high,
             each.layers[0].taps,
             {" + ".join(rung.taps): rung.score for rung in each.layers},
-            float(best),
-            float(regret),
+            *chance,
             len(each.rows),
-            self._as_it_is(each),
-            each.rate,
-            len(self.train) / each.rate,
-            each.card.bytes,
-            each.card.licence,
+            self._as_it_is(card, each.rows),
+            rate,
+            len(self.train) / rate,
+            card.bytes,
+            card.licence,
             self._estimates(each) if estimates else {},
         )
 
-    def _estimates(self, each: _Network) -> dict[str, float]:
+    def _timed(self, each: Suits) -> float:
+        """Examples a second of a network that never read many."""
+        few = self.data.take(each.rows[:_TIMED])
+        start = time.perf_counter()
+        each.features.held.read(few)
+        return len(few) / (time.perf_counter() - start)
+
+    def _estimates(self, each: Suits) -> dict[str, float]:
         """Published estimators on the last layer; those that these rows do not allow are left out."""
+        card = each.features.held.card
         x = each.features.matrix(each.rows, tuple(each.features.taps)[-1:])
         found = {}
         for name, estimator in ESTIMATORS.items():
             if self.ask.task != "classes" and name not in EVERY_TASK:
                 continue
             try:
-                found[name] = float(estimator(x, self._y(each.rows)))
+                found[name] = float(estimator(x, targets(self.data, each.rows)))
             except DataError as error:
-                self.teller.say(f"{each.card.name}: no {name}: {error}")
+                self.teller.say(f"{card.name}: no {name}: {error}")
         return found
 
-    def _as_it_is(self, each: _Network) -> float | None:
+    def _as_it_is(self, card: Card, rows: NDArray[np.int64]) -> float | None:
         """The score of a skill whose labels are those of the data, untouched."""
-        if not each.card.name.startswith(SKILL) or self.ask.task == "numbers":
+        if not card.name.startswith(SKILL) or self.ask.task == "numbers":
             return None
-        skill = skills.read(skill_folder(each.card.name.removeprefix(SKILL)))
+        skill = skills.read(skill_folder(card.name.removeprefix(SKILL)))
         if skill.manifest["task"] != self.ask.task:
             return None
         theirs = {str(name).strip().lower(): place for place, name in enumerate(skill.manifest["classes"])}
         wanted = [theirs.get(name.strip().lower(), -1) for name in self.data.classes]
         if -1 in wanted:
             return None
-        out = open_predictor(skill, cache=self.cache, threads=self.threads).answers(self.data.take(each.rows))
+        out = open_predictor(skill, cache=self.cache, threads=self.threads).answers(self.data.take(rows))
         out = out[:, wanted]
         if self.ask.task == "classes":
             out = out / np.maximum(out.sum(axis=1, keepdims=True), 1e-12)
-        return metrics.score(self.ask.metric, out, self._y(each.rows), self.ask.task)
-
-    def _units(self, tested: NDArray[np.int64]) -> NDArray:
-        """What is drawn as a whole: a group's rows, or all answers for one row."""
-        return tested if self.data.groups is None else self.data.groups[tested]
-
-    def _y(self, rows: NDArray[np.int64]) -> NDArray:
-        assert self.data.y is not None
-        return self.data.y[rows]
-
-
-def _to_learn_from(
-    data: str | Path, options: Options | None, seed: int, threads: int
-) -> tuple[Dataset, NDArray[np.int64]]:
-    """The data and the rows that a fit would learn from: no choice sees the others."""
-    examples = read(data, options)
-    looked = look_at(examples.pictures, threads=threads or 2) if examples.modality == "image" else None
-    again = repeats(examples, looked=looked)
-    parts = split(examples, seed=seed, repeats=again.near)
-    errors = [each.text for each in check(examples, parts, looked=looked, again=again) if each.severity == "error"]
-    if errors:
-        raise DataError(errors[0])
-    broken = np.array(sorted(looked.broken), dtype=np.int64) if looked else np.zeros(0, np.int64)
-    return examples, np.setdiff1d(parts.train, broken)
+        return metrics.score(self.ask.metric, out, targets(self.data, rows), self.ask.task)
 
 
 def _cards(sources: Sequence[str], modality: str, cache: Path) -> list[Card]:
@@ -372,22 +299,3 @@ def _cards(sources: Sequence[str], modality: str, cache: Path) -> list[Card]:
         own = [find(f"{SKILL}{path.name}", cache) for path in sorted(skills_folder().glob("*.skill"))]
         named = [card for card in [*known(cache), *own] if card.modality == modality and on_disk(card, cache)]
     return sorted(named or [CATALOG[DEFAULT_SOURCE[modality]]], key=lambda card: card.bytes)
-
-
-def _some(data: Dataset, rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """At most so many of the rows, every class by its share, in their order."""
-    if len(rows) <= most:
-        return rows
-    order = np.random.default_rng([seed, 5]).permutation(len(rows))
-    kinds = strata(data, rows)[order]
-    turn = np.zeros(len(rows))
-    for kind in np.unique(kinds):  # each class's rows at even distances, so that every beginning has its share
-        own = np.flatnonzero(kinds == kind)
-        turn[own] = (np.arange(len(own)) + 0.5) / len(own)
-    return np.sort(rows[order[np.argsort(turn, kind="stable")[:most]]])
-
-
-def _answers(scores: NDArray, task: str) -> NDArray:
-    if task == "numbers":
-        return scores
-    return softmax(scores) if task == "classes" else sigmoid(scores)

@@ -1,0 +1,65 @@
+"""Labelled data as every verb that learns from it wants it: read, checked, divided, without what cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.data.check import check, repeats
+from headstart.data.dataset import Dataset, Options
+from headstart.data.near import Look, look
+from headstart.data.read import read
+from headstart.data.split import Split, split
+from headstart.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Data that can be learned from.
+
+    Attributes:
+        data: with answers, all of it readable.
+        parts: its rows by what they are for.
+        thumbnails: (n, 32, 32) of pictures; None for texts.
+    """
+
+    data: Dataset
+    parts: Split
+    thumbnails: NDArray[np.uint8] | None
+
+
+def prepared(data: str | Path, options: Options | None, *, seed: int, threads: int = 0) -> Prepared:
+    """Read, look, check and divide.
+
+    Raises:
+        DataError: what `fit` would refuse.
+    """
+    examples = read(data, options)
+    looked = look(examples.pictures, threads=threads or 2) if examples.modality == "image" else None
+    again = repeats(examples, looked=looked)
+    parts = split(examples, seed=seed, repeats=again.near)
+    errors = [each.text for each in check(examples, parts, looked=looked, again=again) if each.severity == "error"]
+    if errors:
+        raise DataError(errors[0])
+    if looked is None:
+        return Prepared(examples, parts, None)
+    if not looked.broken:
+        return Prepared(examples, parts, looked.thumbnails)
+    return Prepared(*without(examples, parts, looked, np.array(sorted(looked.broken))))
+
+
+def without(data: Dataset, parts: Split, looked: Look, broken: NDArray) -> tuple[Dataset, Split, NDArray]:
+    """Data, split and thumbnails without the rows that cannot be read."""
+    whole = np.setdiff1d(np.arange(len(data)), broken)
+    place = np.full(len(data), -1)
+    place[whole] = np.arange(len(whole))
+
+    def kept(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return place[np.setdiff1d(rows, broken)]
+
+    test = None if parts.test is None else kept(parts.test)
+    folds = tuple((kept(a), kept(b)) for a, b in parts.folds)
+    return data.take(whole), Split(kept(parts.train), test, folds, parts.how), looked.thumbnails[whole]
