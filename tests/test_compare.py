@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from networks import small_encoder, write_table
+from networks import small_encoder, write_pictures, write_table
 
 from headstart.data.read import read
 from headstart.data.split import some, split
@@ -105,11 +105,15 @@ def test_what_cannot_be_compared_is_one_sentence(place, tmp_path):
     for asked, said in (
         ({"arms": ("probe", "guess")}, "arm guess is unknown; use some of majority, classical, scratch, probe, chosen"),
         ({"arms": ()}, "arm none is unknown; use some of"),
+        ({"metric": "mae"}, "metric 'mae' does not suit classes; use one of accuracy, "),
         ({"seeds": 0}, "seeds=0 must be from 1 to 100; write for example --seeds 3"),
         ({"labels": (5000,)}, r"5000 labels cannot be learned from; give from 4 to \d+ with --labels"),
     ):
         with pytest.raises(UsageError, match=said):
             compare(table, tmp_path / "c", source=source, cache=root, **asked)
+    pictures = write_pictures(tmp_path / "pictures", 12)
+    with pytest.raises(UsageError, match=r"reads texts and the data holds pictures; name another: `headstart models`"):
+        compare(pictures, tmp_path / "c", source=source, cache=root)
 
 
 def test_the_command_prints_scores_seconds_and_what_follows(place, tmp_path, capsys):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart.data.dataset import Dataset
-from headstart.data.split import choice_folds, largest_remainder, split
+from headstart.data.split import choice_folds, largest_remainder, split, within
 from headstart.errors import DataError
 
 
@@ -266,3 +266,11 @@ def test_repeats_that_cannot_be_parted_are_not_said_to_be():
     found = split(data_of(y), repeats=[tuple(range(60))])  # all of a class: parting them would take it away
     assert any(0 in set(y[learn]) and 0 in set(y[score]) for learn, score in found.folds)
     assert "never on both sides" not in found.how
+
+
+def test_folds_are_given_as_positions_among_their_rows():
+    rows = np.array([9, 2, 5, 7])
+    folds = ((np.array([9, 5]), np.array([2])), (np.array([2, 7]), np.array([9, 5])))
+    for (a, b), (x, y) in zip(folds, within(folds, rows), strict=True):
+        assert rows[x].tolist() == a.tolist()
+        assert rows[y].tolist() == b.tolist()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import sem, t
 from sklearn import metrics as theirs
 
 from headstart.errors import DataError
@@ -232,3 +233,16 @@ def test_rows_of_one_group_count_as_one():
 def test_three_rows_that_are_right_are_no_certainty(metric):
     out = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     assert interval(metric, out, np.array([0, 1, 0]), "classes") == wilson(3, 3)
+
+
+def test_the_interval_of_a_mean_is_students_and_never_narrower_with_many_values():
+    values = np.random.default_rng(0).normal(size=30)
+    for n in range(2, 31):
+        mean, low, high = metrics.mean_interval(values[:n])
+        expected = t.interval(0.95, n - 1, loc=values[:n].mean(), scale=sem(values[:n]))
+        assert mean == pytest.approx(values[:n].mean())
+        if n <= 11:
+            assert (low, high) == pytest.approx(expected, rel=1e-3)
+        else:
+            assert low <= expected[0] < expected[1] <= high
+    assert metrics.mean_interval([0.7]) == (0.7, None, None)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from headstart.data.split import split
 from headstart.errors import DataError, SourceError, UsageError
 from headstart.rank.chances import alike, chances
 from headstart.sources.find import find
+from headstart.verbs.cache import clear
 from headstart.verbs.fit import fit
 from headstart.verbs.predict import evaluate
 from headstart.verbs.rank import rank
@@ -109,6 +111,30 @@ def test_the_layers_do_not_flatter_the_score(place, tmp_path):
     assert one.low < 0.5 < one.high
 
 
+def test_the_users_own_skills_are_ranked_and_a_damaged_one_is_left_out(place, tmp_path, monkeypatch):
+    root, _, skill = place
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = tmp_path / "headstart" / "skills"
+    for name in ("good", "damaged"):
+        shutil.copytree(skill.removeprefix("skill:"), folder / f"{name}.skill")
+    (folder / "damaged.skill" / "delta.safetensors").write_bytes(b"other")
+    told = []
+    teller = SimpleNamespace(say=told.append, progress=lambda *_: None)
+    found = rank(write_table(tmp_path / "films.csv", 40), cache=root, teller=teller)
+    assert [each.name for each in found.networks] == [f"skill:{folder / 'good.skill'}"]
+    assert any(line.startswith("left out: ") and "is not as it was written" in line for line in told)
+
+
+def test_how_fast_a_network_reads_is_kept_and_cleared_with_it(place, tmp_path):
+    _, source, _ = place
+    cache = tmp_path / "cache"
+    table = write_table(tmp_path / "films.csv", 60)
+    first = rank(table, [source], cache=cache).networks[0]
+    assert rank(table, [source], cache=cache).networks[0].rate == first.rate
+    clear("all", cache)
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
 def test_numbers_and_pictures_are_ranked_too(place, tmp_path):
     root, source, _ = place
     table = tmp_path / "scores.csv"
@@ -127,8 +153,10 @@ def test_what_cannot_be_ranked_is_one_sentence(place, tmp_path):
     root, source, _ = place
     table = write_table(tmp_path / "films.csv", 40)
     pictures = write_pictures(tmp_path / "pictures", 8)
-    with pytest.raises(UsageError, match=r"file:.*net reads texts and the data holds pictures; take it out"):
+    with pytest.raises(UsageError, match=r"file:.*net reads texts and the data holds pictures; name another"):
         rank(pictures, [source], cache=root)
+    with pytest.raises(UsageError, match=r"metric 'r2' does not suit classes; use one of accuracy, "):
+        rank(table, [source], metric="r2", cache=root)
     with pytest.raises(UsageError, match=r"rows=5 are too few to rank by; write for example --rows 1000"):
         rank(table, [source], rows=5, cache=root)
     with pytest.raises(SourceError, match=r"'minilm-l7' is not in the catalogue; did you mean minilm-l6"):

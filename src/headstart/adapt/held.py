@@ -113,13 +113,12 @@ class Held:
             return None
 
     def _note(self, pace: float) -> None:
-        with suppress(OSError):  # a cache that may not be written is no reason to fail
-            self._paced.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # PyTorch has no folder of a compiled network, and some caches may not be written
             self._paced.write_text(f"{pace:.4g}\n", "utf8")
 
     @property
     def _paced(self) -> Path:
-        return self.cache / "paces" / f"{self.weights}-{self.threads}"
+        return _folder(self.cache, self.weights) / f"pace-{self.threads}"
 
     def read(
         self, data: Dataset, *, view: int = 0, progress: Progress | None = None, broken: Broken | None = None

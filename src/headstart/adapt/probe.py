@@ -14,13 +14,12 @@ from headstart.core.store import Table
 from headstart.data.dataset import Dataset
 from headstart.heads.linear import Fitted, fit_head
 from headstart.heads.logistic import sigmoid, softmax
-from headstart.heads.metrics import higher_is_better, score
+from headstart.heads.metrics import higher_is_better, mean_interval, score
 from headstart.heads.quick import loo
 
 Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 _LOOK = 1000  # rows that layers are compared on
-_T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)  # two-sided 95 % of Student's t, by freedom
 _WIDEST = 6000  # joined features beyond this cost more than they gave
 
 
@@ -116,11 +115,7 @@ class Rung:
     @property
     def interval(self) -> tuple[float, float] | tuple[None, None]:
         """95 % of the mean over the folds (Student's t); none with one fold."""
-        if len(self.scores) < 2:
-            return None, None
-        error = float(np.std(self.scores, ddof=1)) / len(self.scores) ** 0.5
-        half = error * _T95[min(len(self.scores) - 1, len(_T95)) - 1]
-        return self.score - half, self.score + half
+        return mean_interval(self.scores)[1:]
 
 
 def candidates(taps: Mapping[str, int]) -> list[tuple[str, ...]]:

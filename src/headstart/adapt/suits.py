@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headstart.adapt.probe import Ask, Features, Folds, Rung, held_out, look
 from headstart.data.dataset import Dataset
-from headstart.data.split import choice_folds
+from headstart.data.split import choice_folds, within
 from headstart.heads import metrics
 from headstart.heads.logistic import sigmoid, softmax
 
@@ -75,9 +75,7 @@ def suits(features: Features, rows: Rows, ask: Ask) -> Suits:
         rows: of the data, which must have answers.
     """
     data = features.data
-    place = np.full(len(data), -1)
-    place[rows] = np.arange(len(rows))
-    folds = [(place[a], place[b]) for a, b in choice_folds(data, rows, seed=ask.seed)]
+    folds = within(choice_folds(data, rows, seed=ask.seed), rows)
     y = targets(data, rows)
     layers = look(features, rows, y, folds, ask)
     scores = np.concatenate(_by_fold(features, rows, y, layers, folds, ask))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -110,7 +111,7 @@ def _row(each: Ranked) -> tuple[str, ...]:
         each.name,
         f"{each.score:.3f}",
         f"{each.low:.3f} to {each.high:.3f}",
-        f"{100 * each.best:.0f} %" if each.best == each.best and each.regret == each.regret else "out",
+        "out" if math.isnan(each.regret) else f"{100 * each.best:.0f} %",
         _layers(each),
         f"{each.rate:,.0f}/s",
         f"{each.adapt:,.0f} s",

@@ -44,8 +44,9 @@ def inspect(
 
 def in_words(found: Inspection) -> str:
     """Some screens of lines at most: the largest classes, the first problems, every finding."""
-    kinds = {"image": "pictures", "text": "texts"}
-    lines = [f"{found.path}: {found.rows:,} {kinds[found.modality]}, {_task(found)}"]
+    from headstart.data.dataset import READS
+
+    lines = [f"{found.path}: {found.rows:,} {READS[found.modality]}, {_task(found)}"]
     lines += ["", *_because(found)]
     if found.split:
         lines += wrapped(found.split, first="split: ")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError, UsageError
 
+READS = {"image": "pictures", "text": "texts"}  # modality -> what a person calls its examples
 TASKS = ("classes", "labels", "numbers")
 PARTS = ("train", "val", "test")
 READERS = 8  # threads that hash files; they wait for the disk more than they compute

@@ -172,6 +172,13 @@ def strata(data: Dataset, rows: Rows) -> NDArray[np.int64]:
     return rank * min(BINS, max(1, len(rows) // 5)) // max(len(rows), 1)
 
 
+def within(folds: Folds, rows: Rows) -> Folds:
+    """The same folds as positions among these rows, of which they consist."""
+    place = np.full(int(rows.max(initial=-1)) + 1, -1)
+    place[rows] = np.arange(len(rows))
+    return tuple((place[a], place[b]) for a, b in folds)
+
+
 def some(data: Dataset, rows: Rows, most: int, *, seed: int = 0) -> Rows:
     """At most so many of the rows, every class by its share, sorted; fewer are always among more.
 

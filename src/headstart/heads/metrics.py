@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from headstart.heads import measures
 _DEFAULT = {"classes": "accuracy", "labels": "micro_f1", "numbers": "r2"}
 _CLASSES, _LABELS, _NUMBERS = (frozenset({task}) for task in _DEFAULT)
 _Z = 1.959963984540054  # two-sided 95 % of the normal distribution
+_T95 = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # Student's t, two-sided, by freedom
 _AT_ONCE = 2_000_000  # counts of a bootstrap held in memory
 
 Of = Callable[[NDArray, NDArray, str, NDArray], NDArray]
@@ -172,6 +173,15 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     middle = p + z * z / (2 * n)
     low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
     return (0.0 if right == 0 else float(low)), (1.0 if right == n else float(high))
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float] | tuple[float, None, None]:
+    """Mean and its 95 % interval (Student's t); no interval with one value. Beyond 11 values it is a little wide."""
+    mean, freedom = float(np.mean(values)), len(values) - 1
+    if not freedom:
+        return mean, None, None
+    half = _T95[min(freedom, len(_T95)) - 1] * float(np.std(values, ddof=1)) / len(values) ** 0.5
+    return mean, mean - half, mean + half
 
 
 def paired_difference(

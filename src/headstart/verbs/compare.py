@@ -10,32 +10,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.held import open_held
 from headstart.adapt.learn import Learned, Learner
 from headstart.adapt.probe import Ask, Features
 from headstart.adapt.scratch import from_scratch
-from headstart.core.store import Store
 from headstart.data.dataset import Options
-from headstart.data.split import choice_folds, some
+from headstart.data.split import choice_folds, some, within
 from headstart.errors import UsageError
 from headstart.heads import metrics
 from headstart.heads.baselines import majority
 from headstart.places import cache_folder
 from headstart.quiet import hush
-from headstart.sources.fetch import pull
 from headstart.sources.find import find
 from headstart.study.saved import labels_for
 from headstart.study.units import Outcome, Shelf, Unit, budgets, run
 from headstart.verbs.against import classical
 from headstart.verbs.fit import DEFAULT_SOURCE
-from headstart.verbs.prepared import Prepared, prepared
+from headstart.verbs.prepared import Prepared, ask_of, opened, prepared
 from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 from headstart.version import __version__
 
 ARMS = ("majority", "classical", "scratch", "probe", "chosen", "whole")
 WITHOUT = ("majority", "classical", "scratch")  # arms that have no pretrained network
-_T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 
 Rows = NDArray[np.int64]
 
@@ -157,26 +153,21 @@ def compare(
     with at_most(threads):
         ready = prepared(data, options, seed=0, threads=threads)
         card = find(source or DEFAULT_SOURCE[ready.data.modality], cache)
-        pull(card, cache, teller.say)
-        held = open_held(card, cache, threads=threads)
-        features = Features(held, ready.data, held.table(Store(cache / "store")))
-        named = metric or metrics.default_metric(ready.data.task)
-        ask = Ask(ready.data.task, named, len(ready.data.classes), apart=_is_apart(ready))
+        ask = ask_of(ready.data, metric)
+        features = opened(card, ready.data, cache, threads=threads, told=teller.say)
         work = _Work(ready, features, ask, cache, scratch, teller)
         units = work.units(arms, labels, seeds)
-        shelf = Shelf(place / "outcomes", f"{ready.data.fingerprint} {card.digest} {named} {scratch:g} {__version__}")
+        shelf = Shelf(
+            place / "outcomes", f"{ready.data.fingerprint} {card.digest} {ask.metric} {scratch:g} {__version__}"
+        )
         outcomes = []
         for outcome in run(units, shelf, work.do):
             outcomes.append(outcome)
             teller.progress("compare", len(outcomes), len(units))
-    higher = metrics.higher_is_better(named)
+    higher = metrics.higher_is_better(ask.metric)
     points = _points(outcomes)
     worth = _worth(outcomes, points, higher)
-    return Comparison(str(data), card.name, named, seeds, len(work.divided(0)[1]), points, worth, place)
-
-
-def _is_apart(ready: Prepared) -> bool:
-    return ready.data.groups is not None or ready.data.times is not None
+    return Comparison(str(data), card.name, ask.metric, seeds, len(work.divided(0)[1]), points, worth, place)
 
 
 @dataclass(frozen=True)
@@ -246,9 +237,7 @@ class _Work:
         # read before the clock starts, and counted at this machine's pace: another unit may have read them already
         self.features.read(np.concatenate([rows, test]), lambda done, all: self.teller.progress(stage, done, all))
         before = time.perf_counter() - start
-        place = np.full(len(data), -1)
-        place[rows] = np.arange(len(rows))
-        folds = [(place[a], place[b]) for a, b in choice_folds(data, rows, seed=ask.seed)]
+        folds = within(choice_folds(data, rows, seed=ask.seed), rows)
         learner = Learner(data, held, self.features, ask, self.cache, depth)
         learned: Learned = learner.learn(rows, folds, last=False)
         pace = held.pace
@@ -261,7 +250,7 @@ def _points(outcomes: Sequence[Outcome]) -> tuple[Point, ...]:
     for arm in dict.fromkeys(each.unit.arm for each in outcomes):
         for labels in sorted({each.unit.labels for each in outcomes}):
             own = [each for each in outcomes if (each.unit.arm, each.unit.labels) == (arm, labels)]
-            score, low, high = _mean([each.score for each in own])
+            score, low, high = metrics.mean_interval([each.score for each in own])
             seconds = float(np.mean([each.seconds for each in own]))
             points.append(Point(arm, labels, score, low, high, seconds, tuple(sorted({each.depth for each in own}))))
     return tuple(points)
@@ -286,17 +275,8 @@ def _worth(outcomes: Sequence[Outcome], points: Sequence[Point], higher: bool) -
             for arm, curve in curves.items()
             if arm in WITHOUT
         )
-        found.append(Worth(labels, ours.arm, theirs.arm, *_mean(gains), needed))
+        found.append(Worth(labels, ours.arm, theirs.arm, *metrics.mean_interval(gains), needed))
     return tuple(found)
-
-
-def _mean(values: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """Mean and its 95 % interval (Student's t); none with one value."""
-    mean, n = float(np.mean(values)), len(values)
-    if n < 2:
-        return mean, None, None
-    half = _T95.get(n, 2.0) * float(np.std(values, ddof=1)) / n**0.5
-    return mean, mean - half, mean + half
 
 
 def _in_words(worth: Worth) -> str:

@@ -23,9 +23,8 @@ from headstart.data.check import Finding, check, repeats
 from headstart.data.dataset import Dataset, Options
 from headstart.data.near import look
 from headstart.data.read import read
-from headstart.data.split import Split, choice_folds, split
-from headstart.errors import DataError, UsageError
-from headstart.heads.metrics import default_metric
+from headstart.data.split import Split, choice_folds, split, within
+from headstart.errors import DataError
 from headstart.places import cache_cap, cache_folder
 from headstart.quiet import hush
 from headstart.report import record as told
@@ -37,7 +36,7 @@ from headstart.units import human
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
 from headstart.verbs.plan import options_of, other_data, plan_in_toml, same_network, taps_chosen_here
-from headstart.verbs.prepared import without
+from headstart.verbs.prepared import ask_of, fits, without
 from headstart.verbs.record import Measured, Rival, record_of
 from headstart.verbs.settings import Settings
 from headstart.verbs.threads import at_most
@@ -95,6 +94,7 @@ def _fit(
     with watch.stage("read the data"):
         options = options_of(settings, options)
         examples = read(data, options)
+        ask = ask_of(examples, settings.metric, balance=settings.balance or False, seed=settings.seed or 0)
         for reason in examples.because.values():
             watch.teller.say(reason)
     with watch.stage("check the data"):
@@ -105,7 +105,7 @@ def _fit(
         _tell(watch.teller, examples, parts, findings)
     with watch.stage("open the network"):
         card = card or find(DEFAULT_SOURCE[examples.modality], cache)
-        _fits(card, examples)
+        fits(card, examples)
         same_network(settings, card)
         pull(card, cache, watch.teller.say)
         held = open_held(card, cache, threads=settings.threads, device=settings.device, told=watch.teller.say)
@@ -115,14 +115,6 @@ def _fit(
     if different := other_data(settings, examples):
         watch.teller.say(different)
     features = Features(held, examples, held.table(Store(cache / "store")))
-    ask = Ask(
-        examples.task,
-        settings.metric or default_metric(examples.task),
-        len(examples.classes),
-        settings.balance or False,
-        settings.seed or 0,
-        examples.groups is not None or examples.times is not None,
-    )
     learner = _learner(examples, parts, held, features, ask, cache, settings)
     job = Job(examples, parts, ask, watch, settings, learner, options)
     with watch.stage("read through the network") as progress:
@@ -213,18 +205,7 @@ class Job:
         """Folds for choices among these rows, as positions within them."""
         given = self.parts.test is not None
         folds = self.parts.folds if given else choice_folds(self.data, rows, seed=self.ask.seed)
-        position = np.full(len(self.data), -1)
-        position[rows] = np.arange(len(rows))
-        return tuple((position[a], position[b]) for a, b in folds)
-
-
-def _fits(card: Card, data: Dataset) -> None:
-    if card.modality != data.modality:
-        kinds = {"image": "pictures", "text": "texts"}
-        raise UsageError(
-            f"{card.name} reads {kinds[card.modality]} and the data holds {kinds[data.modality]}; "
-            f"use another --source: `headstart models` lists them."
-        )
+        return within(folds, rows)
 
 
 def _learner(

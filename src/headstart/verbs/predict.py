@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headstart.adapt.held import Broken, Held, open_skill_network
 from headstart.core import skill as skills
 from headstart.core.skill import Skill
-from headstart.data.dataset import Dataset, Options, Problem
+from headstart.data.dataset import READS, Dataset, Options, Problem
 from headstart.data.read import every_input, read, read_inputs
 from headstart.errors import DataError
 from headstart.heads import metrics
@@ -157,8 +157,7 @@ def evaluate(
     read_with = Options(**{**given.__dict__, "task": manifest["task"], "classes": predictor.classes})
     examples = read(data, read_with)
     if examples.modality != manifest["modality"]:
-        kinds = {"image": "pictures", "text": "texts"}
-        here, there = kinds[examples.modality], kinds[manifest["modality"]]
+        here, there = READS[examples.modality], READS[manifest["modality"]]
         raise DataError(f"'{data}' holds {here} and this skill reads {there}; give labelled {there}.")
     assert examples.y is not None
     lost: dict[int, str] = {}

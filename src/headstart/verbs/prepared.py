@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.adapt.held import open_held
+from headstart.adapt.probe import Ask, Features
+from headstart.core.store import Store
 from headstart.data.check import check, repeats
-from headstart.data.dataset import Dataset, Options
+from headstart.data.dataset import READS, Dataset, Options
 from headstart.data.near import Look, look
 from headstart.data.read import read
 from headstart.data.split import Split, split
-from headstart.errors import DataError
+from headstart.errors import DataError, UsageError
+from headstart.heads import metrics
+from headstart.sources.card import Card
+from headstart.sources.fetch import pull
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +56,55 @@ def prepared(data: str | Path, options: Options | None, *, seed: int, threads: i
     if not looked.broken:
         return Prepared(examples, parts, looked.thumbnails)
     return Prepared(*without(examples, parts, looked, np.array(sorted(looked.broken))))
+
+
+def ask_of(data: Dataset, metric: str | None, *, balance: bool = False, seed: int = 0) -> Ask:
+    """What a head is asked for.
+
+    Args:
+        metric: None takes the task's default.
+
+    Raises:
+        UsageError: a metric that there is not, or that does not suit the task.
+    """
+    named = metric or metrics.default_metric(data.task)
+    if named not in metrics.suited(data.task):
+        raise UsageError(
+            f"metric {named!r} does not suit {data.task}; use one of {', '.join(metrics.suited(data.task))}."
+        )
+    apart = data.groups is not None or data.times is not None
+    return Ask(data.task, named, len(data.classes), balance, seed, apart)
+
+
+def fits(card: Card, data: Dataset) -> None:
+    """Refuse a network that reads another kind of data.
+
+    Raises:
+        UsageError: it does.
+    """
+    if card.modality != data.modality:
+        raise UsageError(
+            f"{card.name} reads {READS[card.modality]} and the data holds {READS[data.modality]}; "
+            "name another: `headstart models` lists them."
+        )
+
+
+def opened(
+    card: Card, data: Dataset, cache: Path, *, threads: int, device: str = "auto", told: Callable[[str], None]
+) -> Features:
+    """The outputs of a network for this data, computed when they are asked for.
+
+    Args:
+        told: what is fetched, and why PyTorch stands in for the fast engine.
+
+    Raises:
+        UsageError: a network that reads another kind of data.
+        SourceError: its files cannot be had.
+    """
+    fits(card, data)
+    pull(card, cache, told)
+    held = open_held(card, cache, threads=threads, device=device, told=told)
+    return Features(held, data, held.table(Store(cache / "store")))
 
 
 def without(data: Dataset, parts: Split, looked: Look, broken: NDArray) -> tuple[Dataset, Split, NDArray]:

@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.held import open_held
-from headstart.adapt.probe import Ask, Features
+from headstart.adapt.probe import Ask
 from headstart.adapt.suits import Suits, suits, targets
 from headstart.core import skill as skills
-from headstart.core.store import Store
 from headstart.data.dataset import Dataset, Options
 from headstart.data.split import some
-from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.errors import DataError, HeadstartError, SourceError, UsageError
 from headstart.heads import metrics
 from headstart.places import cache_folder, skills_folder
 from headstart.quiet import hush
@@ -25,11 +23,11 @@ from headstart.rank.chances import alike, chances
 from headstart.rank.estimators import ESTIMATORS, EVERY_TASK
 from headstart.sources.card import Card
 from headstart.sources.catalog import CATALOG
-from headstart.sources.fetch import on_disk, pull
+from headstart.sources.fetch import on_disk
 from headstart.sources.find import SKILL, find, known, skill_folder
 from headstart.verbs.fit import DEFAULT_SOURCE
 from headstart.verbs.predict import open_predictor
-from headstart.verbs.prepared import prepared
+from headstart.verbs.prepared import ask_of, fits, opened, prepared
 from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 
@@ -56,7 +54,7 @@ class Ranked:
         rows: that were looked at.
         as_it_is: score of an earlier skill that knows these labels, with no training at all.
         rate: examples a second through the network on this machine.
-        adapt: seconds for a new head on all rows to learn from, the reading of all rows included.
+        adapt: seconds of reading all rows to learn from, which is nearly all that a new head takes.
         bytes: of its files.
         licence: of its weights.
         estimates: name -> value of each estimator of transferability that was asked for.
@@ -157,14 +155,8 @@ def rank(
         teller.progress("read the data", 0, 1)
         ready = prepared(data, options, seed=seed, threads=threads)
         examples, train = ready.data, ready.parts.train
-        ask = Ask(
-            examples.task,
-            metric or metrics.default_metric(examples.task),
-            len(examples.classes),
-            seed=seed,
-            apart=examples.groups is not None or examples.times is not None,
-        )
-        cards = _cards(sources, examples.modality, cache)
+        ask = ask_of(examples, metric, seed=seed)
+        cards = _cards(sources, examples, cache, teller)
         job = _Job(examples, train, ask, cache, threads, device, teller)
         return replace(job.rank(cards, rows, estimates), path=str(data), seconds=time.perf_counter() - start)
 
@@ -192,7 +184,7 @@ class _Job:
                 failed[card.name] = str(error)
                 self.teller.say(f"{card.name}: {error}")
         if not seen:
-            raise DataError(f"no network could be ranked; the first said: {next(iter(failed.values()))}")
+            raise SourceError(f"no network could be ranked; the first said: {next(iter(failed.values()))}")
         going = list(seen)
         if len(rows) > len(first):
             best, _ = self._chances(list(seen.values()))
@@ -211,9 +203,8 @@ class _Job:
     def _look(self, card: Card, rows: NDArray[np.int64], before: Suits | None = None) -> Suits:
         """What a head on the network's best layers scores on these rows."""
         if before is None:
-            pull(card, self.cache, self.teller.say)
-            held = open_held(card, self.cache, threads=self.threads, device=self.device)
-            features = Features(held, self.data, held.table(Store(self.cache / "store")))
+            told = self.teller.say
+            features = opened(card, self.data, self.cache, threads=self.threads, device=self.device, told=told)
         else:
             features = before.features
         stage = f"read through {card.name}"
@@ -231,20 +222,21 @@ class _Job:
         card, (low, high) = each.features.held.card, each.interval
         rate = each.features.held.pace or self._timed(each)
         return Ranked(
-            card.name,
-            each.score,
-            low,
-            high,
-            each.layers[0].taps,
-            {" + ".join(rung.taps): rung.score for rung in each.layers},
-            *chance,
-            len(each.rows),
-            self._as_it_is(card, each.rows),
-            rate,
-            len(self.train) / rate,
-            card.bytes,
-            card.licence,
-            self._estimates(each) if estimates else {},
+            name=card.name,
+            score=each.score,
+            low=low,
+            high=high,
+            taps=each.layers[0].taps,
+            layers={" + ".join(rung.taps): rung.score for rung in each.layers},
+            best=chance[0],
+            regret=chance[1],
+            rows=len(each.rows),
+            as_it_is=self._as_it_is(card, each.rows),
+            rate=rate,
+            adapt=len(self.train) / rate,
+            bytes=card.bytes,
+            licence=card.licence,
+            estimates=self._estimates(each) if estimates else {},
         )
 
     def _timed(self, each: Suits) -> float:
@@ -286,16 +278,23 @@ class _Job:
         return metrics.score(self.ask.metric, out, targets(self.data, rows), self.ask.task)
 
 
-def _cards(sources: Sequence[str], modality: str, cache: Path) -> list[Card]:
+def _cards(sources: Sequence[str], data: Dataset, cache: Path, teller: Teller) -> list[Card]:
     """Cards of what was named, or of all that is on disk; the smallest first."""
-    kinds = {"image": "pictures", "text": "texts"}
     named = [find(name, cache) for name in dict.fromkeys(sources)]
     for card in named:
-        if card.modality != modality:
-            raise UsageError(
-                f"{card.name} reads {kinds[card.modality]} and the data holds {kinds[modality]}; take it out."
-            )
+        fits(card, data)
     if not named:
-        own = [find(f"{SKILL}{path.name}", cache) for path in sorted(skills_folder().glob("*.skill"))]
-        named = [card for card in [*known(cache), *own] if card.modality == modality and on_disk(card, cache)]
-    return sorted(named or [CATALOG[DEFAULT_SOURCE[modality]]], key=lambda card: card.bytes)
+        there = [card for card in known(cache) if on_disk(card, cache)]
+        named = [card for card in [*there, *_own(cache, teller)] if card.modality == data.modality]
+    return sorted(named or [CATALOG[DEFAULT_SOURCE[data.modality]]], key=lambda card: card.bytes)
+
+
+def _own(cache: Path, teller: Teller) -> list[Card]:
+    """The user's skills that can be read."""
+    cards = []
+    for path in sorted(skills_folder().glob("*.skill")):
+        try:
+            cards.append(find(f"{SKILL}{path}", cache))
+        except HeadstartError as error:
+            teller.say(f"left out: {error}")
+    return cards
