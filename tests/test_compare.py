@@ -63,38 +63,55 @@ def test_what_is_done_is_not_done_again(place, tmp_path, monkeypatch):
     assert compare(table, tmp_path / "c", cache=root, **asked) == first
 
 
-def test_the_gain_is_paired_and_its_interval_is_students():
-    scores = {"probe": (0.8, 0.9, 0.85), "classical": (0.7, 0.75, 0.8), "scratch": (0.5, 0.5, 0.5)}
-    outcomes = [
-        Outcome(Unit(arm, 32, seed), value, 1.0, 1)
-        for arm, values in scores.items()
-        for seed, value in enumerate(values)
+def outcomes(scores, draws=None):
+    """Outcomes of arm -> score of each seed; each seed's draws over test rows beside it, or none."""
+    return [
+        Outcome(Unit(arm, 32, seed), value, 1.0, 1, (value,) * 4 if draws is None else tuple(draws[arm][seed]))
+        for arm, own in scores.items()
+        for seed, value in enumerate(own)
     ]
-    points = module._points(outcomes)
-    (worth,) = module._worth(outcomes, points, higher=True)
+
+
+def test_the_gain_is_paired_and_its_interval_is_students_over_the_seeds():
+    scores = {"probe": (0.8, 0.9, 0.85), "classical": (0.7, 0.75, 0.8), "scratch": (0.5, 0.5, 0.5)}
+    done = outcomes(scores)
+    (worth,) = module._worth(done, module._points(done), higher=True)
     gains = np.array(scores["probe"]) - np.array(scores["classical"])
     half = 4.303 * gains.std(ddof=1) / np.sqrt(3)
+    expected = (gains.mean(), gains.mean() - half, gains.mean() + half)
     assert (worth.arm, worth.rival) == ("probe", "classical")
-    assert (worth.gain, worth.low, worth.high) == pytest.approx(
-        (gains.mean(), gains.mean() - half, gains.mean() + half)
-    )
+    assert (worth.gain, worth.low, worth.high) == pytest.approx(expected)
     assert worth.needed == float("inf")
 
 
+def test_seeds_that_agree_by_chance_are_no_certainty():
+    """Two seeds with the same gain: what the test rows leave open stays open, paired as they are."""
+    draw = np.random.default_rng(0)
+    shared = draw.normal(0, 0.2, 4000)  # rows that are hard for both arms do not count
+    own = draw.normal(0, 0.03, (2, 4000))
+    draws = {"probe": [0.8 + shared + own[0]] * 2, "classical": [0.7 + shared + own[1]] * 2}
+    done = outcomes({"probe": (0.8, 0.8), "classical": (0.7, 0.7)}, draws)
+    (worth,) = module._worth(done, module._points(done), higher=True)
+    assert worth.gain == pytest.approx(0.1)
+    assert worth.high - worth.gain == pytest.approx(1.96 * 0.03 * np.sqrt(2), rel=0.05)
+    (point,) = (point for point in module._points(done) if point.arm == "probe")
+    assert point.score - point.low == pytest.approx(1.96 * np.hypot(0.2, 0.03), rel=0.05)
+
+
 def test_it_says_so_where_the_network_did_not_help():
-    outcomes = [
-        Outcome(Unit(arm, 32, seed), value, 1.0, 1)
-        for arm, value in (("probe", 0.7), ("classical", 0.8))
-        for seed in (0, 1)
-    ]
-    (worth,) = module._worth(outcomes, module._points(outcomes), higher=True)
+    done = outcomes({"probe": (0.7, 0.7), "classical": (0.8, 0.8)})
+    (worth,) = module._worth(done, module._points(done), higher=True)
     assert module._in_words(worth).startswith("32 labels: the pretrained network did not help: probe has -10.0 points")
 
 
 def test_labels_saved_are_read_off_the_best_curve_without_the_network():
     values = {"probe": {16: 0.8, 64: 0.9}, "classical": {16: 0.6, 64: 0.8}, "scratch": {16: 0.5, 64: 0.6}}
-    outcomes = [Outcome(Unit(arm, n, 0), v, 1.0, 1) for arm, curve in values.items() for n, v in curve.items()]
-    few, many = module._worth(outcomes, module._points(outcomes), higher=True)
+    done = [
+        Outcome(Unit(arm, n, 0), v, 1.0, 1, (v - 0.3, v + 0.3) if arm == "probe" else (v, v))
+        for arm, curve in values.items()
+        for n, v in curve.items()
+    ]
+    few, many = module._worth(done, module._points(done), higher=True)
     assert few.needed == pytest.approx(64)
     assert "without the network it takes about 64 labels to come as far. That may be chance." in module._in_words(few)
     assert "it takes more labels than there are" in module._in_words(many)

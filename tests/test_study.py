@@ -13,7 +13,7 @@ UNITS = [Unit(arm, labels, seed) for arm in ("probe", "scratch") for labels in (
 
 
 def outcome(unit):
-    return Outcome(unit, unit.labels / 100 + unit.seed / 1000, 1.5, 1)
+    return Outcome(unit, unit.labels / 100 + unit.seed / 1000, 1.5, 1, (0.1, 0.2))
 
 
 def test_what_is_done_is_not_done_again(tmp_path):

@@ -196,7 +196,7 @@ def compared(found: Comparison) -> str:
 
 def _score(point: Point) -> str:
     """Mean and half of its interval."""
-    return f"{point.score:.3f}" if point.low is None else f"{point.score:.3f} ±{point.score - point.low:.3f}"
+    return f"{point.score:.3f} ±{point.score - point.low:.3f}"
 
 
 def _names(given: str | None) -> list[str]:

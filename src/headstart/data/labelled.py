@@ -64,7 +64,6 @@ def read_joined(path: Path, tables: dict[Path, Table], parts: dict[Path, str | N
         table.because
         | part_why
         | {
-            "modality": inputs.why,
             inputs.modality: inputs.why,
             "task": found.why,
             "label": why,

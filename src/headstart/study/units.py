@@ -37,12 +37,14 @@ class Outcome:
         score: the metric on the test rows.
         seconds: of learning and answering.
         depth: blocks that learned; 0 where there is no network.
+        draws: the metric on test rows drawn with replacement, the same rows for every unit that has the same.
     """
 
     unit: Unit
     score: float
     seconds: float
     depth: int
+    draws: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Shelf:
         """The outcome, where the unit was done; a file that cannot be read is as none."""
         try:
             said = json.loads(self._place(unit).read_text("utf8"))
-            return Outcome(unit, float(said["score"]), float(said["seconds"]), int(said["depth"]))
+            draws = tuple(float(each) for each in said["draws"])
+            return Outcome(unit, float(said["score"]), float(said["seconds"]), int(said["depth"]), draws)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -33,6 +33,9 @@ from headstart.version import __version__
 ARMS = ("majority", "classical", "scratch", "probe", "chosen", "whole")
 WITHOUT = ("majority", "classical", "scratch")  # arms that have no pretrained network
 
+_DRAWS = 200
+_NORMAL = 1.96  # deviations that hold 95 %
+
 Rows = NDArray[np.int64]
 
 
@@ -43,7 +46,7 @@ class Point:
     Attributes:
         arm, labels: which.
         score: mean over the seeds.
-        low, high: 95 % of the mean (Student's t); None with one seed.
+        low, high: 95 % of it, for other rows to learn from and other test rows.
         seconds: mean over the seeds, the reading through the network included.
         depths: that the seeds came to.
     """
@@ -51,8 +54,8 @@ class Point:
     arm: str
     labels: int
     score: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     seconds: float
     depths: tuple[int, ...]
 
@@ -65,7 +68,7 @@ class Worth:
         labels: the budget.
         arm, rival: the best arm with the network and the best without it, on this budget.
         gain: of the metric, mean of the paired seeds; above 0 is better.
-        low, high: 95 % of it; None with one seed.
+        low, high: 95 % of it, for other rows to learn from and other test rows.
         needed: labels that the best arm without it needs for the same score; infinity where all are not enough.
     """
 
@@ -73,8 +76,8 @@ class Worth:
     arm: str
     rival: str
     gain: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     needed: float
 
 
@@ -204,7 +207,9 @@ class _Work:
         out, depth, reading = self._arm(unit.arm)(rows, test, ask)
         seconds = time.perf_counter() - start + reading
         assert data.y is not None
-        return Outcome(unit, metrics.score(ask.metric, out, data.y[test], ask.task), seconds, depth)
+        y, groups = data.y[test], None if data.groups is None else data.groups[test]
+        draws = metrics.resampled(ask.metric, out, y, ask.task, groups=groups, draws=_DRAWS)
+        return Outcome(unit, metrics.score(ask.metric, out, y, ask.task), seconds, depth, tuple(draws.tolist()))
 
     def _arm(self, name: str) -> Callable[[Rows, Rows, Ask], tuple[NDArray, int, float]]:
         """(rows to learn from, rows to answer) -> answers, depth, seconds of reading that the store saved."""
@@ -250,7 +255,7 @@ def _points(outcomes: Sequence[Outcome]) -> tuple[Point, ...]:
     for arm in dict.fromkeys(each.unit.arm for each in outcomes):
         for labels in sorted({each.unit.labels for each in outcomes}):
             own = [each for each in outcomes if (each.unit.arm, each.unit.labels) == (arm, labels)]
-            score, low, high = metrics.mean_interval([each.score for each in own])
+            score, low, high = _mean([each.score for each in own], [each.draws for each in own])
             seconds = float(np.mean([each.seconds for each in own]))
             points.append(Point(arm, labels, score, low, high, seconds, tuple(sorted({each.depth for each in own}))))
     return tuple(points)
@@ -259,7 +264,7 @@ def _points(outcomes: Sequence[Outcome]) -> tuple[Point, ...]:
 def _worth(outcomes: Sequence[Outcome], points: Sequence[Point], higher: bool) -> tuple[Worth, ...]:
     """The best arm with the network against the best without it, on each budget."""
     sign = 1.0 if higher else -1.0
-    by_unit = {each.unit: sign * each.score for each in outcomes}
+    by_unit = {each.unit: each for each in outcomes}
     seeds = sorted({each.unit.seed for each in outcomes})
     found = []
     for labels in sorted({point.labels for point in points}):
@@ -268,28 +273,41 @@ def _worth(outcomes: Sequence[Outcome], points: Sequence[Point], higher: bool) -
         theirs = max((p for p in here if p.arm in WITHOUT), key=lambda p: sign * p.score, default=None)
         if ours is None or theirs is None:
             continue
-        gains = [by_unit[Unit(ours.arm, labels, seed)] - by_unit[Unit(theirs.arm, labels, seed)] for seed in seeds]
+        pairs = [(by_unit[Unit(ours.arm, labels, seed)], by_unit[Unit(theirs.arm, labels, seed)]) for seed in seeds]
+        gains = [sign * (a.score - b.score) for a, b in pairs]
+        draws = [sign * (np.array(a.draws) - np.array(b.draws)) for a, b in pairs]
         curves = {arm: [p for p in points if p.arm == arm] for arm in dict.fromkeys(p.arm for p in points)}
         needed = min(
             labels_for(ours.score, [p.labels for p in curve], [p.score for p in curve], higher=higher)
             for arm, curve in curves.items()
             if arm in WITHOUT
         )
-        found.append(Worth(labels, ours.arm, theirs.arm, *metrics.mean_interval(gains), needed))
+        found.append(Worth(labels, ours.arm, theirs.arm, *_mean(gains, draws), needed))
     return tuple(found)
 
 
+def _mean(values: Sequence[float], draws: Sequence[Sequence[float] | NDArray]) -> tuple[float, float, float]:
+    """The mean over seeds and 95 % of it: Student's interval over the rows that were learned from, and the bootstrap's
+    over the test rows, which all seeds may share; both errors are taken as independent.
+
+    Args:
+        values: of each seed.
+        draws: of each seed, over resampled test rows.
+    """
+    mean, low, _ = metrics.mean_interval(values)
+    test = np.mean(np.array(draws, float), axis=0)
+    half = float(np.hypot(0.0 if low is None else mean - low, _NORMAL * np.nanstd(test)))
+    return mean, mean - half, mean + half
+
+
 def _in_words(worth: Worth) -> str:
-    gain = f"{100 * worth.gain:+.1f} points"
-    if worth.low is not None and worth.high is not None:
-        gain += f" (95 %: {100 * worth.low:+.1f} to {100 * worth.high:+.1f})"
+    gain = f"{100 * worth.gain:+.1f} points (95 %: {100 * worth.low:+.1f} to {100 * worth.high:+.1f})"
     if worth.gain <= 0:
         return (
             f"{worth.labels} labels: the pretrained network did not help: {worth.arm} has {gain} against {worth.rival}."
         )
-    sure = worth.low is not None and worth.low > 0
     needed = "more labels than there are" if worth.needed == float("inf") else f"about {worth.needed:.0f} labels"
-    doubt = "" if sure else " That may be chance."
+    doubt = "" if worth.low > 0 else " That may be chance."
     return (
         f"{worth.labels} labels: {worth.arm} has {gain} against {worth.rival}; "
         f"without the network it takes {needed} to come as far.{doubt}"
