@@ -16,13 +16,14 @@ from headstart.sources.fetch import FILES, pull
 from headstart.sources.find import find
 
 PEERS = {"texts": ("probe", "trainer", "setfit", "autogluon"), "pictures": ("script", "fastai")}
-# SetFit's pairs grow with the square of the rows; AutoGluon has its ten minutes where they are of use
 CONVERT = """
 from headstart.places import cache_folder
 from headstart.sources.find import find
 from headstart.sources.load import load
 load(find("efficientnet-lite0", cache_folder()), cache_folder(), outputs=2)
 """
+SCRATCH = 120  # seconds of training from random weights
+# SetFit's pairs grow with the square of the rows; AutoGluon has its ten minutes where they are of use
 ONLY_AT = {"setfit": ("64",), "autogluon": ("256", "1024")}
 
 
@@ -55,6 +56,18 @@ def ours(data, folder, options):
     return {"accuracy": told["score"]["value"], "train_seconds": train, "wall": wall, "memory": memory, **rest}
 
 
+def scratch(data, folder):
+    """The same network from random weights, as `fit --scratch` trains it; its process holds a fit at depth 1 too."""
+    asked = ["--depth", "1", "--scratch", f"{SCRATCH}s", "--json"]
+    command = [sys.executable, "-m", "headstart", "fit", str(data), "-o", str(folder / "x.skill"), *asked]
+    out, wall, memory = timed(command)
+    if out is None:
+        return None
+    told = json.loads((folder / "x.skill" / "metrics.json").read_text("utf8"))
+    rival = next(each for each in told["against"] if each["name"] == "the same network from scratch")
+    return {"accuracy": rival["value"], "train_seconds": rival["seconds"], "wall": wall, "memory": memory}
+
+
 def theirs(way, data, weights, python):
     """A peer in its own environment; see ways.py."""
     out, wall, memory = timed([python, str(HERE / "ways.py"), way, str(data), weights])
@@ -81,16 +94,19 @@ def main():
     asked.add_argument("--only", help="ways, with commas between")
     asked.add_argument("--fit", default="", help="further options of headstart fit")
     given = asked.parse_args()
-    ways = given.only.split(",") if given.only else ["headstart", *PEERS[given.kind]]
+    ways = given.only.split(",") if given.only else ["headstart", "scratch", *PEERS[given.kind]]
     with tempfile.TemporaryDirectory() as name:
         weights = weights_for(given.kind, Path(name))
         for data in given.data:
             for way in ways:
                 if way in ONLY_AT and not any(f"-{rows}-" in data.name for rows in ONLY_AT[way]):
                     continue
-                if way == "headstart":
+                if way in ("headstart", "scratch"):
                     with tempfile.TemporaryDirectory() as place:
-                        found = ours(data, Path(place), given.fit.split())
+                        if way == "headstart":
+                            found = ours(data, Path(place), given.fit.split())
+                        else:
+                            found = scratch(data, Path(place))
                 else:
                     found = theirs(way, data, weights, given.autogluon if way == "autogluon" else given.peers)
                 if found is None:
@@ -102,7 +118,7 @@ def main():
                 said = {
                     **found,
                     "rows": n,
-                    "seeds": [0] if way == "headstart" else [],
+                    "seeds": [0] if way in ("headstart", "scratch") else [],
                     "low": low,
                     "high": high,
                     "command": command,
