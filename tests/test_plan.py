@@ -11,7 +11,7 @@ from typed import typing_in
 from headstart.data.dataset import Options
 from headstart.errors import UsageError
 from headstart.verbs.fit import fit
-from headstart.verbs.plan import options_of, settings_of
+from headstart.verbs.planfile import options_of, settings_of
 from headstart.verbs.settings import Settings
 
 
@@ -165,8 +165,15 @@ def test_other_weights_are_refused(place, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"taps": ["layer2", "layer9"]}, r"taps layer9 are not in file:.*; use embed, layer1, layer2\."),
-        ({"taps": ["layer1"], "depth": 2}, r"taps layer1 were given with depth 2, where the head reads layer2 alone"),
+        ({"taps": ["layer2", "layer9"]}, r"^line 9 of .* names layer9, which file:.* use embed, layer1, layer2\."),
+        (
+            {"depth": 9, "update": None, "taps": None},
+            r"^line 7 of .* says depth = 9 and file:.* has 4 blocks; ",
+        ),
+        (
+            {"taps": ["layer1"], "depth": 2, "update": None},
+            r"taps layer1 were given with depth 2, where the head reads layer2 alone",
+        ),
     ],
 )
 def test_taps_that_cannot_be_read_are_refused(place, tmp_path, changes, said):
@@ -178,23 +185,29 @@ def test_taps_that_cannot_be_read_are_refused(place, tmp_path, changes, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("depth = ", r"is not TOML \(Invalid value"),
+        ("seed = 1\ndepth = x", r"is not TOML \(Invalid value \(at line 2, column 9\)\)"),
         (b"\xff\xfe\x00", r"is not TOML \(.*can't decode"),
-        ("dept = 1", r"unknown key 'dept'; use data, source, .*, because\."),
-        ('depth = "1"', r"says depth = '1' where a whole number is needed; write for example depth = 1\."),
+        ("dept = 1", r"^line 1 of the plan '.*' has an unknown key 'dept'; use format, data, source, .*, because\."),
+        ('seed = 1\n\ndepth = "1"', r"^line 3 of .* says depth = '1' where a whole number from 1 up is needed; write"),
         ("depth = true", r"says depth = True where a whole number"),
-        ("depth = 0", r"depth=0 must be 1 \(a new head\) or above"),
+        ("depth = 0", r"says depth = 0 where a whole number from 1 up is needed; write for example depth = 1\."),
         ("seed = 1.5", r"says seed = 1\.5 where a whole number"),
-        ("seed = -1", r"seed=-1 must be from 0 to 4294967295"),
-        ("seed = 4294967296", r"seed=4294967296 must be from 0 to 4294967295"),
+        ("seed = -1", r"says seed = -1 where a whole number from 0 to 4294967295"),
+        ("seed = 4294967296", r"says seed = 4294967296 where a whole number from 0 to 4294967295"),
         ("balance = 1", r"says balance = 1 where true or false is needed"),
-        ("budget = nan", r"budget=nan s must be above 0"),
+        ("budget = nan", r"says budget = nan where a number above 0"),
+        ("lr = 0", r"says lr = 0 where a number above 0 is needed; write for example lr = 1e-3"),
+        ("epochs = 0", r"says epochs = 0 where a whole number from 1 up"),
+        ('update = "lora"', r"says update = 'lora' where one of head, tail, whole is needed"),
+        ('depth = 3\nupdate = "head"', r"^line 2 of .* says update = 'head' and depth is 3; a head alone is depth 1"),
+        ('guard = "ewc"', r"says guard = 'ewc' where one of none is needed"),
+        ("format = 2", r"has format 2 and this version reads 1; make it anew with `headstart plan`"),
         ('taps = "layer1"', r"where a list of different texts is needed; write for example taps = \[\"layer5\""),
         ("taps = []", r"says taps = \[\] where a list of different texts"),
         ('taps = ["a", "a"]', r"where a list of different texts"),
         ("taps = [1]", r"where a list of different texts"),
         ('source = ""', r"says source = '' where a text is needed"),
-        ('metric = "rightness"', r"metric 'rightness' is unknown; use one of accuracy"),
+        ('metric = "rightness"', r"says metric = 'rightness' where one of accuracy"),
         ("because = 1", r"says because = 1 where a table is needed; take because out\."),
     ],
 )

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from headstart.verbs.fit import fit
     from headstart.verbs.inspect import inspect
     from headstart.verbs.models import models
-    from headstart.verbs.plan import settings_of
+    from headstart.verbs.plan import Limits, plan
+    from headstart.verbs.planfile import settings_of
     from headstart.verbs.predict import evaluate, predict
     from headstart.verbs.rank import rank
     from headstart.verbs.settings import Settings
 
 __all__ = [
+    "Limits",
     "Settings",
     "__version__",
     "compare",
@@ -31,12 +33,18 @@ __all__ = [
     "fit",
     "inspect",
     "models",
+    "plan",
     "predict",
     "rank",
     "settings_of",
 ]
 
-_HOME = {name: name for name in __all__} | {"evaluate": "predict", "Settings": "settings", "settings_of": "plan"}
+_HOME = {name: name for name in __all__} | {
+    "evaluate": "predict",
+    "Limits": "plan",
+    "Settings": "settings",
+    "settings_of": "planfile",
+}
 
 
 def __getattr__(name: str) -> object:

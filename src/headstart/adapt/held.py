@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.adapt.costs import TRACED, folder_of
 from headstart.core.skill import TAIL, Skill
 from headstart.core.store import Address, Store, Table
 from headstart.data.dataset import Dataset
@@ -34,7 +35,6 @@ _PICTURES = 8  # to a batch: throughput is the same from 1 to 32, and small ones
 _TOKENS = 2048  # to a batch of texts
 _ROWS = 1024  # to a chunk of the store
 _TIMED = 32  # examples from which on the time of their reading says how fast the network is
-_VERSION = 1  # of what is traced; another number makes compiled networks anew
 
 
 class Engine(Protocol):
@@ -49,6 +49,28 @@ class Engine(Protocol):
     @property
     def version(self) -> str: ...
     def run(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.int64], list[NDArray]]]: ...
+
+
+class Reader(Protocol):
+    """What pooled outputs are read with: one network (`Held`), or several side by side (`adapt.beside.Beside`)."""
+
+    @property
+    def card(self) -> Card: ...
+    @property
+    def taps(self) -> tuple[str, ...]: ...
+    @property
+    def widths(self) -> tuple[int, ...]: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def pace(self) -> float | None: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def device(self) -> str: ...
+    def read(
+        self, data: Dataset, *, view: int = 0, progress: Progress | None = None, broken: Broken | None = None
+    ) -> list[NDArray]: ...
 
 
 @dataclass(frozen=True)
@@ -76,6 +98,16 @@ class Held:
         """Names of the pooled outputs, nearest the input first; the last is what a head reads."""
         return self.network.outputs
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the taps."""
+        return self.network.widths
+
+    @property
+    def precision(self) -> str:
+        """What the engine multiplies in."""
+        return self.network.precision
+
     def table(self, store: Store, view: int = 0) -> Table:
         """Where the taps of this network's examples are kept."""
         preparation = preparation_of(self.card).digest if self.card.modality == "image" else f"tokens {self.card.size}"
@@ -85,7 +117,7 @@ class Held:
                 len(self.taps),
                 preparation,
                 view,
-                f"{self.network.version} taps {_VERSION}",
+                f"{self.network.version} taps {TRACED}",
                 self.network.precision,
             )
         )
@@ -118,7 +150,7 @@ class Held:
 
     @property
     def _paced(self) -> Path:
-        return _folder(self.cache, self.weights) / f"pace-{self.threads}"
+        return folder_of(self.cache, self.weights) / f"pace-{self.threads}"
 
     def read(
         self, data: Dataset, *, view: int = 0, progress: Progress | None = None, broken: Broken | None = None
@@ -186,11 +218,27 @@ def open_held(
 
         return load(card, cache, outputs=2)
 
-    network = _engine(_folder(cache, card.digest), card, make, last=False, threads=threads, device=device, told=told)
+    network = _engine(folder_of(cache, card.digest), card, make, last=False, threads=threads, device=device, told=told)
     return Held(card, card.digest, network, cache, threads, device)
 
 
-def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Held:
+def open_reader(
+    card: Card, cache: Path, *, threads: int = 0, device: str = "auto", told: Callable[[str], None] | None = None
+) -> Reader:
+    """A network as `open_held` opens it, or several side by side.
+
+    Raises:
+        SourceError, EngineError: as `open_held`.
+    """
+    if not card.beside:
+        return open_held(card, cache, threads=threads, device=device, told=told)
+    from headstart.adapt.beside import Beside
+
+    parts = (open_held(each, cache, threads=threads, device=device, told=told) for each in card.beside)
+    return Beside(card, tuple(parts))
+
+
+def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Reader:
     """The network of a skill: the pretrained one where only a head was learned, else with its learned blocks.
 
     Raises:
@@ -200,7 +248,7 @@ def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Held:
     card = card_of(skill.manifest["source"])
     tail = {name: array for name, array in skill.arrays.items() if name.startswith(TAIL)}
     if not tail:
-        return open_held(card, cache, threads=threads)
+        return open_reader(card, cache, threads=threads)
 
     def make() -> Pretrained:
         from headstart.sources.load import with_tail
@@ -227,13 +275,13 @@ def open_tuned(
         device: as of `open_held`.
     """
     digest = _digest(card, tail)
-    network = _engine(_folder(cache, digest), card, make, last=True, threads=threads, device=device)
+    network = _engine(folder_of(cache, digest), card, make, last=True, threads=threads, device=device)
     return Held(card, digest, network, cache, threads, device)
 
 
 def forget(held: Held) -> None:
     """Remove what is on disk of a tuned network that is not kept; one that is open goes on working."""
-    shutil.rmtree(_folder(held.cache, held.weights), ignore_errors=True)
+    shutil.rmtree(folder_of(held.cache, held.weights), ignore_errors=True)
 
 
 def _engine(
@@ -276,10 +324,6 @@ def _digest(card: Card, tail: Mapping[str, NDArray]) -> str:
     for name in sorted(tail):
         digest.update(name.encode() + np.ascontiguousarray(tail[name]).tobytes())
     return digest.hexdigest()
-
-
-def _folder(cache: Path, weights: str) -> Path:
-    return cache / "networks" / f"{weights}-{_VERSION}"
 
 
 def _from(progress: Progress | None, before: int, total: int) -> Progress | None:

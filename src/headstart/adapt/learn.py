@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.adapt.costs import Costs
 from headstart.adapt.deeper import Verdict, judged, verdict
-from headstart.adapt.held import Held, Progress, forget, open_tuned
-from headstart.adapt.probe import Ask, Features, Folds, Rung, fit_probe, look
+from headstart.adapt.held import Progress, Reader, forget, open_tuned
+from headstart.adapt.probe import Ask, Folds, Outputs, Rung, fit_probe, look
 from headstart.adapt.recipes import Recipe, recipes, worth_a_try
+from headstart.core.plan import Plan
 from headstart.data.dataset import Dataset
-from headstart.errors import UsageError
+from headstart.errors import DepthError, UsageError
 from headstart.heads import metrics
 from headstart.heads.linear import Fitted, Linear, fit_head
 from headstart.heads.temperature import temperature
+from headstart.sources.card import Card
 
 _BUDGET = 300.0  # seconds for each tuned tail where nothing is said
 _TRAINING = 0.7  # of that for loading and training; the rest compiles the network, reads the rows and judges
@@ -40,6 +43,8 @@ class Learned:
         rule: in words, why it stopped there.
         tail: what was learned below the head, by name; empty at depth 1.
         read: rows of the data -> (rows, d) what the head reads of them.
+        blocks: of the network, the head among them.
+        plan: of the training loop; None where only a head was fitted.
     """
 
     depth: int
@@ -49,6 +54,8 @@ class Learned:
     rungs: tuple[Rung, ...]
     rule: str
     read: Read
+    blocks: int
+    plan: Plan | None = None
     tail: Mapping[str, NDArray] = field(default_factory=dict)
 
     @property
@@ -79,6 +86,7 @@ class Learner:
         depth: blocks that learn; None lets the data decide.
         budget: seconds for each tuned tail; None leaves it to the rule.
         taps: that a new head reads; None lets the data decide.
+        rates: epochs, lr and batch of a tail, where they are not the recipe's; such a tail takes the time it takes.
         progress: told epochs of a tail.
 
     Raises:
@@ -86,13 +94,14 @@ class Learner:
     """
 
     data: Dataset
-    held: Held
-    features: Features
+    held: Reader
+    features: Outputs
     ask: Ask
     cache: Path
     depth: int | None = None
     budget: float | None = None
     taps: tuple[str, ...] | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
@@ -118,17 +127,20 @@ class Learner:
         probe = self._probe(rows, y, folds)
         if self.depth == 1:
             return replace(probe, rule="Depth 1 was asked for. " + probe.rule)
+        if self.held.card.beside:
+            return replace(probe, rule=_only_a_head(self.held.card, self.depth) + probe.rule)
         tried = recipes(
             self.held.card,
             len(self.held.taps) + 1,
             len(rows),
             self.ask.columns,
             self.ask.task,
-            precision=self.held.network.precision,
+            precision=self.held.precision,
             seed=self.ask.seed,
             depth=self.depth,
             patient=self.budget is not None,
         )
+        tried = tuple(replace(each, plan=replace(each.plan, **self.rates)) for each in tried)
         best = probe
         left = 1 - probe.fitted.cv_score if self.ask.better(1.0, 0.0) else probe.fitted.cv_score
         for recipe in tried:
@@ -150,7 +162,7 @@ class Learner:
         """
         asked = self.taps if self.depth in (None, 1) else None
         layers = look(self.features, rows, y, folds, self.ask, also=asked)
-        plain = next(rung for rung in layers if rung.taps == tuple(self.features.taps)[-1:])
+        plain = next(rung for rung in layers if rung.taps == self.features.last)
         chosen = layers[0] if layers[0] is not plain and _beats(layers[0], plain, self.ask) else plain
         if asked:
             chosen = next(rung for rung in layers if rung.taps == asked)
@@ -164,17 +176,20 @@ class Learner:
         def read(wanted: Rows, progress: Progress | None = None) -> NDArray:
             return self.features.matrix(wanted, chosen.taps, progress)
 
-        return Learned(1, chosen.taps, fitted, tuple(layers), (rung,), f"The head reads {why}.", read)
+        rule, blocks = f"The head reads {why}.", len(self.held.taps) + 1
+        return Learned(1, chosen.taps, fitted, tuple(layers), (rung,), rule, read, blocks)
 
     def _try(
         self, recipe: Recipe, rows: Rows, y: NDArray, folds: Folds, above: Learned, last: bool
     ) -> tuple[Learned | None, Learned]:
         """The tuned tail if it pays (or was asked for), and `above` with what was seen."""
-        from headstart.adapt.tune import tail_of, tune  # brings torch in
-
+        costs = Costs.of(self.cache, self.held.card.digest, self.held.threads)
         start = time.perf_counter()
+        with costs.first("start", "torch"):
+            from headstart.adapt.tune import tail_of, tune
+
         a, b = judged(len(rows), folds[0])
-        held, taps = self.held, tuple(self.features.taps)[-1:]
+        held, taps = self.held, self.features.last
         stack = tune(
             held.card,
             self.data.take(rows[a]),
@@ -183,11 +198,12 @@ class Learner:
             self.cache,
             head=self._start(recipe, rows[a], y[a]),
             threads=held.threads,
-            budget=_TRAINING * (self.budget or _BUDGET),
+            budget=_TRAINING * (self.budget or (float("inf") if "epochs" in self.rates else _BUDGET)),
             progress=self.progress,
         )
         tail = tail_of(stack, recipe.plan.depth)
-        tuned = open_tuned(held.card, tail, lambda: stack, self.cache, threads=held.threads, device=held.device)
+        with costs.timed(f"tuned {recipe.plan.depth}"):
+            tuned = open_tuned(held.card, tail, lambda: stack, self.cache, threads=held.threads, device=held.device)
 
         def read(wanted: Rows, progress: Progress | None = None) -> NDArray:
             return tuned.read(self.data.take(wanted), progress=progress)[0]
@@ -208,13 +224,14 @@ class Learner:
         # rows that taught the tail look surer than they are: those held out from it say how sure the head may be
         hot = _temperature(fitted.head, x[b], y[b], self.ask)
         fitted = replace(fitted, head=replace(fitted.head, temperature=hot))
-        found = Learned(recipe.plan.depth, taps, fitted, above.layers, rungs, rule, read, tail)
+        plan = recipe.plan
+        found = Learned(plan.depth, taps, fitted, above.layers, rungs, rule, read, above.blocks, plan, tail)
         return found, found
 
     def _start(self, recipe: Recipe, rows: Rows, y: NDArray) -> Linear | None:
         if recipe.objective == "contrast":
             return None
-        return self._head(self.features.matrix(rows, tuple(self.features.taps)[-1:]), y).head
+        return self._head(self.features.matrix(rows, self.features.last), y).head
 
     def _head(self, x: NDArray, y: NDArray, folds: Folds | None = None) -> Fitted:
         ask = self.ask
@@ -246,6 +263,19 @@ def _untried(recipe: Recipe, left: float) -> str:
         f" Going deeper ({recipe.name}) was not tried: with {100 * left:.1f} points left to gain, such a tail is "
         f"expected to bring {100 * recipe.gain[0] * left:.1f}; --budget 60s tries it."
     )
+
+
+def _only_a_head(card: Card, depth: int | None) -> str:
+    """The rule for networks side by side.
+
+    Raises:
+        DepthError: another depth was asked for.
+    """
+    if depth is not None:
+        raise DepthError(
+            f"depth={depth} cannot be had of {card.name}, networks side by side; use depth 1, or one of them."
+        )
+    return "Networks side by side take a new head only. "
 
 
 def _too_few(rows: int) -> str:

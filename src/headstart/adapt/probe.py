@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.held import Held, Progress
+from headstart.adapt.held import Held, Progress, Reader
 from headstart.core.store import Table
 from headstart.data.dataset import Dataset
 from headstart.heads.linear import Fitted, fit_head
@@ -20,7 +21,23 @@ from headstart.heads.quick import loo
 Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 _LOOK = 1000  # rows that layers are compared on
-_WIDEST = 6000  # joined features beyond this cost more than they gave
+WIDEST = 6000  # joined features beyond this cost more than they gave
+
+
+class Outputs(Protocol):
+    """Pooled outputs for the rows of one data set: of one network (`Features`), or of several side by side."""
+
+    @property
+    def held(self) -> Reader: ...
+    @property
+    def data(self) -> Dataset: ...
+    @property
+    def taps(self) -> Mapping[str, int]: ...
+    @property
+    def last(self) -> tuple[str, ...]: ...
+    def joins(self) -> list[tuple[str, ...]]: ...
+    def read(self, rows: NDArray[np.int64], progress: Progress | None = None) -> None: ...
+    def matrix(self, rows: NDArray[np.int64], taps: Sequence[str], progress: Progress | None = None) -> NDArray: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,16 @@ class Features:
     @property
     def taps(self) -> Mapping[str, int]:
         """Name -> width, nearest the input first."""
-        return dict(zip(self.held.taps, self.held.network.widths, strict=True))
+        return dict(zip(self.held.taps, self.held.widths, strict=True))
+
+    @property
+    def last(self) -> tuple[str, ...]:
+        """The tap that a head reads where nothing says otherwise."""
+        return self.held.taps[-1:]
+
+    def joins(self) -> list[tuple[str, ...]]:
+        """Every tap, and joins of taps, that a head may read."""
+        return candidates(self.taps)
 
     def read(self, rows: NDArray[np.int64], progress: Progress | None = None) -> None:
         """Run these rows through the network, but for those that are in the table already."""
@@ -123,12 +149,12 @@ def candidates(taps: Mapping[str, int]) -> list[tuple[str, ...]]:
     names = tuple(taps)
     single = [(name,) for name in reversed(names)]
     joins = [names[-k:] for k in (2, 4, len(names)) if 1 < k <= len(names)]
-    narrow = [join for join in dict.fromkeys(joins) if sum(taps[name] for name in join) <= _WIDEST]
+    narrow = [join for join in dict.fromkeys(joins) if sum(taps[name] for name in join) <= WIDEST]
     return single + narrow
 
 
 def look(
-    features: Features,
+    features: Outputs,
     rows: NDArray[np.int64],
     y: NDArray,
     folds: Folds,
@@ -153,7 +179,7 @@ def look(
     parts = [(place[train][place[train] >= 0], place[test][place[test] >= 0]) for train, test in folds]
     parts = [(train, test) for train, test in parts if len(train) > 1 and len(test)]
     rungs = []
-    wanted = candidates(features.taps)
+    wanted = features.joins()
     if also and also not in wanted:
         wanted.append(also)
     for taps in wanted:
@@ -181,7 +207,7 @@ def held_out(x: NDArray, y: NDArray, parts: Folds, ask: Ask) -> list[NDArray]:
 
 
 def fit_probe(
-    features: Features, rows: NDArray[np.int64], y: NDArray, folds: Folds, ask: Ask, taps: Sequence[str]
+    features: Outputs, rows: NDArray[np.int64], y: NDArray, folds: Folds, ask: Ask, taps: Sequence[str]
 ) -> Fitted:
     """The head on these taps, its strength chosen by the folds."""
     return fit_head(

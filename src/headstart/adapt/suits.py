@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.probe import Ask, Features, Folds, Rung, held_out, look
+from headstart.adapt.probe import Ask, Folds, Outputs, Rung, held_out, look
 from headstart.data.dataset import Dataset
 from headstart.data.split import choice_folds, within
 from headstart.heads import metrics
@@ -30,7 +30,7 @@ class Suits:
         out: (tested, c) probabilities, or numbers.
     """
 
-    features: Features
+    features: Outputs
     ask: Ask
     rows: Rows
     layers: tuple[Rung, ...]
@@ -66,7 +66,7 @@ class Suits:
         return self.tested if groups is None else groups[self.tested]
 
 
-def suits(features: Features, rows: Rows, ask: Ask) -> Suits:
+def suits(features: Outputs, rows: Rows, ask: Ask) -> Suits:
     """Every row answered by a head that did not learn from it, on layers that were chosen without it.
 
     The score of the best of many layers flatters: each fold is answered on the layers that the others call the best.
@@ -91,7 +91,7 @@ def targets(data: Dataset, rows: Rows) -> NDArray:
 
 
 def _by_fold(
-    features: Features, rows: Rows, y: NDArray, layers: Sequence[Rung], folds: Folds, ask: Ask
+    features: Outputs, rows: Rows, y: NDArray, layers: Sequence[Rung], folds: Folds, ask: Ask
 ) -> list[NDArray]:
     """Scores of each fold's tested rows."""
     sign = 1 if metrics.higher_is_better(ask.metric) else -1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from headstart.adapt.costs import Costs
 from headstart.adapt.held import Progress
 from headstart.adapt.inputs import examples_of, live, pictures_of, texts_of
 from headstart.adapt.recipes import Recipe
@@ -59,7 +61,9 @@ def tune(
     start = time.perf_counter()
     if threads:
         torch.set_num_threads(threads)
-    stack = load(card, cache, outputs=len(data.classes), seed=recipe.plan.seed, weights=weights)
+    costs, depth = Costs.of(cache, card.digest, threads), recipe.plan.depth
+    with costs.timed(f"load {depth}"):
+        stack = load(card, cache, outputs=len(data.classes), seed=recipe.plan.seed, weights=weights)
     _follow(stack)
     if recipe.objective == "contrast":
         stack.blocks["head"] = on_h(nn.Identity())
@@ -74,17 +78,40 @@ def tune(
     store, prefix = None, None
     if recipe.stored and card.modality == "image":
         store = Store(cache / "store")
-        prefix = Before(stack, card, stack.cut(recipe.plan.depth), cache, threads=threads)
+        with costs.timed(f"before {depth}") if not Before.is_there(card, stack.cut(depth), cache) else nullcontext():
+            prefix = Before(stack, card, stack.cut(depth), cache, threads=threads)
     task = _task(recipe, data.task)
     step = partial(seconds_per_step, stack, task=task, store=store, prefix=prefix)
     examples, plan = within(start + budget, examples, recipe.plan, step)
 
+    ends = [time.perf_counter()]
+
     def told(epoch: int, _: float) -> None:
+        ends.append(time.perf_counter())
         if progress:
             progress(epoch + 1, plan.epochs)
 
     fit(stack, examples, task, plan, store=store, prefix=prefix, on_epoch=told)
+    _note(costs, depth, ends, examples, pretrained=weights)
     return stack.eval()
+
+
+def _note(costs: Costs, depth: int, ends: Sequence[float], examples: Examples, *, pretrained: bool) -> None:
+    """What an epoch took, and what the first took beyond that: the held blocks, where their outputs are stored.
+
+    Args:
+        ends: when the epochs ended, the start before them.
+    """
+    if len(ends) < 3 or not pretrained:
+        return
+    epoch = (ends[-1] - ends[1]) / (len(ends) - 2)
+    beyond = max(0.0, ends[1] - ends[0] - epoch)
+    costs.note(**{f"step {depth}": epoch / size_of(examples), f"fill {depth}": beyond / len(examples)})
+
+
+def size_of(examples: Examples) -> float:
+    """What an epoch's time grows with: tokens of texts, else examples."""
+    return float(len(examples) if examples.lengths is None else examples.lengths.sum())
 
 
 def _follow(stack: Pretrained) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from headstart.cli import choose, look, manage, skills
+from headstart.cli import choose, look, manage, planning, skills
 from headstart.errors import DepthError, HeadstartError, UsageError
 from headstart.version import __version__
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 for command in (
     look.inspect,
     choose.rank,
+    planning.plan,
     choose.compare,
     skills.fit,
     skills.evaluate,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.errors import UsageError
-from headstart.units import BYTES, SECONDS, measured
+from headstart.units import BYTES, JOULES, SECONDS, measured
 
 if TYPE_CHECKING:
     from headstart.data.dataset import Options
@@ -69,7 +69,7 @@ def seconds(budget: str | None, option: str = "--budget") -> float | None:
     return number
 
 
-def size(cap: str) -> int:
+def size(cap: str, option: str = "--cap") -> int:
     """5GB, 500MB or a plain number in bytes.
 
     Raises:
@@ -77,5 +77,20 @@ def size(cap: str) -> int:
     """
     number = measured(cap, BYTES)
     if number is None or number < 0:
-        raise UsageError(f"--cap {cap!r} is not a size; write for example 500MB or 5GB, 0 to keep next to nothing.")
+        more = ", 0 to keep next to nothing" if option == "--cap" else ""
+        raise UsageError(f"{option} {cap!r} is not a size; write for example 500MB or 5GB{more}.")
     return int(number)
+
+
+def energy(limit: str | None) -> float | None:
+    """500, 500J, 5kJ or 1Wh in joules.
+
+    Raises:
+        UsageError: another form, or none at all.
+    """
+    if limit is None:
+        return None
+    number = measured(limit, JOULES)
+    if number is None or number <= 0:
+        raise UsageError(f"--energy {limit!r} is not an energy above 0; write for example 500J, 5kJ or 1Wh.")
+    return number

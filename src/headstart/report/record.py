@@ -218,6 +218,29 @@ class Stage(_Json):
 
 
 @dataclass(frozen=True)
+class Foretold(_Json):
+    """What a plan said of the fit that follows it.
+
+    Attributes:
+        name: score, seconds, memory_mb or joules.
+        value: that was to be expected.
+        low, high: that hold what happens with 90 %.
+        happened: what came of it; None where it was not measured.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    happened: float | None = None
+
+    @property
+    def held(self) -> bool | None:
+        """Whether what happened is within the range."""
+        return None if self.happened is None else self.low <= self.happened <= self.high
+
+
+@dataclass(frozen=True)
 class Record(_Json):
     """One run, whole; its JSON form is metrics.json.
 
@@ -247,6 +270,7 @@ class Record(_Json):
     stages: tuple[Stage, ...] = ()
     seconds: float | None = None
     memory_mb: float | None = None
+    foretold: tuple[Foretold, ...] = ()
     format: int = FORMAT
 
     def __post_init__(self) -> None:

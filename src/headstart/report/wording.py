@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from headstart.report.record import Record, Rival, Score
+from headstart.report.record import Foretold, Record, Rival, Score
 
 SHARES = {
     "accuracy": "accuracy",
@@ -93,6 +93,29 @@ def size(count: float) -> str:
         if count >= scale:
             return f"{number(count / scale)} {unit}"
     return f"{count:.0f} bytes"
+
+
+def foretold(record: Record) -> str:
+    """Two of three came as foretold."""
+    told = [each for each in record.foretold if each.held is not None]
+    return f"{sum(bool(each.held) for each in told)} of {len(told)} came as foretold"
+
+
+def foretold_name(record: Record, told: Foretold) -> str:
+    """What a foretold number is of."""
+    score = metric_name(record.score.metric) if record.score else "score"
+    return {"score": score, "seconds": "time", "memory_mb": "memory", "joules": "energy"}[told.name]
+
+
+def foretold_value(record: Record, told: Foretold, value: float | None) -> str:
+    """A foretold number in its unit."""
+    if value is None:
+        return DASH
+    if told.name == "score":
+        return figure(record.score.metric if record.score else "", value)
+    if told.name == "seconds":
+        return duration(value)
+    return size(1e6 * value) if told.name == "memory_mb" else f"{value:,.0f} J"
 
 
 def count_of(record: Record, count: int) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from headstart.errors import SourceError
 
 TAIL = "tail"  # roles that begin so are files of learned blocks, laid over the network in their order
+
+BESIDE = "+"  # between the names of networks whose outputs are joined
 
 Triple = tuple[float, float, float]
 
@@ -61,6 +63,7 @@ class Card:
         mean, std: of the input's channels on a 0..1 scale, for pictures.
         crop: share of the picture's shorter side that is seen, in (0, 1].
         interpolation: of the resizing.
+        beside: networks that stand side by side under this name, their outputs joined; it has no files of its own then.
     """
 
     name: str
@@ -76,17 +79,19 @@ class Card:
     std: Triple = (1.0, 1.0, 1.0)
     crop: float = 0.875
     interpolation: str = "bicubic"
+    beside: tuple[Card, ...] = ()
 
     @property
     def bytes(self) -> int:
         """Of all files together."""
-        return sum(file.bytes for file in self.files.values())
+        return sum(file.bytes for file in self.files.values()) + sum(card.bytes for card in self.beside)
 
     @property
     def digest(self) -> str:
         """sha256 of the architecture and of what all files hold: what the network computes depends on it."""
         said = [self.architecture, str(self.size), str(self.mean), str(self.std)]
         said += [f"{role} {self.files[role].sha256}" for role in sorted(self.files)]
+        said += [card.digest for card in self.beside]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
@@ -102,9 +107,43 @@ def card_of(said: Mapping[str, Any]) -> Card:
             for role, file in said["files"].items()
         }
         known = {f.name: said[f.name] for f in fields(Card) if f.name in said}
-        return Card(**{**known, "files": files, "mean": _triple(said["mean"]), "std": _triple(said["std"])})
+        beside = tuple(card_of(card) for card in said.get("beside", ()))
+        triples = {name: _triple(said[name]) for name in ("mean", "std")}
+        return Card(**{**known, "files": files, "beside": beside, **triples})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceError(f"this card cannot be read ({error}); write it as `headstart models --json` shows.") from None
+
+
+def side_by_side(cards: Sequence[Card]) -> Card:
+    """Networks whose outputs are joined under one head.
+
+    Args:
+        cards: two or three different ones of one modality.
+
+    Raises:
+        SourceError: other cards.
+    """
+    names = [card.name for card in cards]
+    if not 2 <= len(set(names)) == len(cards) <= 3:
+        raise SourceError(f"{BESIDE.join(names)} are not two or three different networks; join such, as in a{BESIDE}b.")
+    if len({card.modality for card in cards}) > 1 or any(card.beside for card in cards):
+        kinds = ", ".join(f"{card.name} ({card.modality})" for card in cards)
+        raise SourceError(f"{kinds} cannot be joined; name single networks that read the same kind of data.")
+
+    def all_of(values: Iterable[str]) -> str:
+        return "; ".join(dict.fromkeys(values))
+
+    return Card(
+        name=BESIDE.join(names),
+        modality=cards[0].modality,
+        architecture=BESIDE.join(card.architecture for card in cards),
+        licence=" AND ".join(dict.fromkeys(card.licence for card in cards)),
+        asserted_by=all_of(card.asserted_by for card in cards),
+        upstream=all_of(card.upstream for card in cards),
+        trained_on=all_of(card.trained_on for card in cards),
+        size=max(card.size for card in cards),
+        beside=tuple(cards),
+    )
 
 
 def _triple(values: Any) -> Triple:

@@ -20,7 +20,7 @@ _OLD = 3600.0  # seconds after which a download that nothing was written to is n
 
 
 def pull(card: Card, cache: Path, told: Callable[[str], None] | None = None) -> dict[str, Path]:
-    """role -> path of every file of the card, fetched where it is not on disk yet.
+    """role -> path of every file of the card, fetched where it is not on disk yet; those of cards beside it too.
 
     Args:
         told: what is being fetched, before it is.
@@ -28,6 +28,8 @@ def pull(card: Card, cache: Path, told: Callable[[str], None] | None = None) -> 
     Raises:
         SourceError: the origin cannot be reached, or the bytes are not those of the card.
     """
+    for each in card.beside:
+        pull(each, cache, told)
     missing = [file for file in card.files.values() if not place_of(file, cache).is_file()]
     if missing:
         if told:
@@ -51,7 +53,8 @@ def path_of(card: Card, role: str, cache: Path) -> Path:
 
 def on_disk(card: Card, cache: Path) -> bool:
     """Whether every file of the card is there; its bytes are checked by `verify`."""
-    return all(place_of(file, cache).is_file() for file in card.files.values())
+    here = all(place_of(file, cache).is_file() for file in card.files.values())
+    return here and all(on_disk(each, cache) for each in card.beside)
 
 
 def verify(card: Card, cache: Path) -> list[Path]:
@@ -61,7 +64,8 @@ def verify(card: Card, cache: Path) -> list[Path]:
     """
     places = [(place_of(file, cache), file) for file in card.files.values()]
     wrong = [path for path, file in places if not path.is_file() or sha256_of(path) != file.sha256]
-    return wrong + [converted_of(file, cache) for _, file in places if changed(converted_of(file, cache))]
+    wrong += [converted_of(file, cache) for _, file in places if changed(converted_of(file, cache))]
+    return wrong + [path for each in card.beside for path in verify(each, cache)]
 
 
 def place_of(file: File, cache: Path) -> Path:

@@ -12,7 +12,7 @@ from headstart.core import skill as skills
 from headstart.core.skill import Skill
 from headstart.errors import SourceError
 from headstart.places import skills_folder
-from headstart.sources.card import TAIL, Card, File, card_of
+from headstart.sources.card import BESIDE, TAIL, Card, File, card_of, side_by_side
 from headstart.sources.catalog import CATALOG
 from headstart.sources.fetch import on_disk
 
@@ -26,7 +26,8 @@ def find(name: str, cache: Path) -> Card:
 
     Args:
         name: of the catalogue, `hf:OWNER/NAME`, `timm:NAME`, `skill:PATH` of an earlier skill, or `file:PATH` of a
-            folder with config.json and model.safetensors, or of a card in JSON.
+            folder with config.json and model.safetensors, or of a card in JSON; two or three of these with + between
+            them stand side by side.
         cache: cards of hubs are kept there, so that what is on disk works without a connection.
 
     Raises:
@@ -34,6 +35,8 @@ def find(name: str, cache: Path) -> Card:
     """
     if name in CATALOG:
         return CATALOG[name]
+    if BESIDE in name and not _on_this_machine(name):
+        return side_by_side([find(part.strip(), cache) for part in name.split(BESIDE)])
     if name.startswith("file:"):
         return _local(Path(name.removeprefix("file:")).expanduser(), name)
     if name.startswith(SKILL):
@@ -45,6 +48,12 @@ def find(name: str, cache: Path) -> Card:
         f"{name!r} is not in the catalogue; did you mean {' or '.join(near)}? "
         "Other networks are named hf:OWNER/NAME, timm:NAME, file:PATH or skill:PATH."
     )
+
+
+def _on_this_machine(name: str) -> bool:
+    """Whether the whole name is a path, which may have a + in it."""
+    scheme, _, path = name.partition(":")
+    return f"{scheme}:" in ("file:", SKILL) and Path(path).expanduser().exists()
 
 
 def skill_folder(name: str) -> Path:

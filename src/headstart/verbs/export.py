@@ -130,7 +130,10 @@ def _card(skill: Skill) -> Card:
     lost = [name for name in ("source", "modality", "task", "classes", "taps") if name not in skill.manifest]
     if lost:
         raise SkillError(f"{skill.folder / skills.MANIFEST} lacks {', '.join(lost)}; fit again or restore it.")
-    return card_of(skill.manifest["source"])
+    card = card_of(skill.manifest["source"])
+    if card.beside:
+        raise SkillError(f"{skill.folder} reads {card.name} side by side; export takes a skill of one network.")
+    return card
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.held import Held, open_held
+from headstart.adapt.costs import Costs, memory_of_rows
+from headstart.adapt.held import Reader, open_reader
 from headstart.adapt.learn import Learned, Learner
-from headstart.adapt.probe import Ask, Features, Folds
+from headstart.adapt.probe import Ask, Folds, Outputs
 from headstart.adapt.scratch import from_scratch
 from headstart.core import skill as skills
 from headstart.core.skill import Skill
-from headstart.core.store import Store
 from headstart.data.check import Finding, check, repeats
 from headstart.data.dataset import Dataset, Options
 from headstart.data.near import look
 from headstart.data.read import read
 from headstart.data.split import Split, choice_folds, split, within
-from headstart.errors import DataError
+from headstart.errors import DataError, UsageError
 from headstart.places import cache_cap, cache_folder
 from headstart.quiet import hush
 from headstart.report import record as told
@@ -35,8 +35,9 @@ from headstart.sources.find import find
 from headstart.units import human
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
-from headstart.verbs.plan import options_of, other_data, plan_in_toml, same_network, taps_chosen_here
-from headstart.verbs.prepared import ask_of, fits, without
+from headstart.verbs.plan_of import plan_of
+from headstart.verbs.planfile import options_of, other_data, same_network, suits_network, taps_chosen_here
+from headstart.verbs.prepared import ask_of, fits, outputs_of, without
 from headstart.verbs.record import Measured, Rival, record_of
 from headstart.verbs.settings import Settings
 from headstart.verbs.threads import at_most
@@ -106,15 +107,18 @@ def _fit(
     with watch.stage("open the network"):
         card = card or find(DEFAULT_SOURCE[examples.modality], cache)
         fits(card, examples)
+        if card.beside and settings.scratch is not None:
+            raise UsageError(f"{card.name} are networks side by side, which --scratch cannot train; name one of them.")
         same_network(settings, card)
         pull(card, cache, watch.teller.say)
-        held = open_held(card, cache, threads=settings.threads, device=settings.device, told=watch.teller.say)
+        held = open_reader(card, cache, threads=settings.threads, device=settings.device, told=watch.teller.say)
+        suits_network(settings, held.taps, card.name)
     thumbnails = None if looked is None else looked.thumbnails
     if looked is not None and looked.broken:
         examples, parts, thumbnails = without(examples, parts, looked, np.array(sorted(looked.broken)))
     if different := other_data(settings, examples):
         watch.teller.say(different)
-    features = Features(held, examples, held.table(Store(cache / "store")))
+    features = outputs_of(held, examples, cache)
     learner = _learner(examples, parts, held, features, ask, cache, settings)
     job = Job(examples, parts, ask, watch, settings, learner, options)
     with watch.stage("read through the network") as progress:
@@ -192,7 +196,7 @@ class Job:
                 test,
                 self.ask,
                 self.learner.cache,
-                fast=held.network.precision == "bf16",
+                fast=held.precision == "bf16",
                 budget=budget / len(folds),
                 threads=held.threads,
             )
@@ -209,12 +213,12 @@ class Job:
 
 
 def _learner(
-    data: Dataset, parts: Split, held: Held, features: Features, ask: Ask, cache: Path, settings: Settings
+    data: Dataset, parts: Split, held: Reader, features: Outputs, ask: Ask, cache: Path, settings: Settings
 ) -> Learner:
     budget = settings.budget
     if budget is not None and parts.test is None:
         budget /= len(parts.folds) + 1  # nested cross-validation learns once for every fold, and once for all
-    return Learner(data, held, features, ask, cache, settings.depth, budget, settings.taps)
+    return Learner(data, held, features, ask, cache, settings.depth, budget, settings.taps, settings.rates)
 
 
 def _tell(teller: Teller, data: Dataset, parts: Split, findings: tuple[Finding, ...]) -> None:
@@ -248,13 +252,27 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
     }
     stages = tuple(told.Stage(stage.name, stage.seconds, stage.memory_mb) for stage in job.watch.stages)
     record = replace(record, stages=stages, seconds=job.watch.seconds, memory_mb=peak_memory())
+    record = replace(record, foretold=_happened(job, record))
+    if not job.settings.scratch:
+        kept = memory_of_rows(job.learner.held.widths) * len(job.parts.train)
+        costs = Costs.of(job.learner.cache, card.digest, job.settings.threads)
+        costs.note(**{f"memory {learned.depth}": peak_memory() - kept})
     texts = {
-        "plan.toml": plan_in_toml(job.data, job.options, job.ask, job.settings, card, learned),
+        "plan.toml": plan_of(job.data, job.options, job.ask, job.settings, card, learned),
         "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
         "report.html": page(record),
         "README.md": model_card(record),
     }
     return skills.write(place, manifest, {**learned.head.arrays(), **learned.tail}, texts)
+
+
+def _happened(job: Job, record: Record) -> tuple[told.Foretold, ...]:
+    """What the plan that was followed foretold, beside what came of it."""
+    followed = job.settings.followed
+    if followed is None or followed.data != job.data.fingerprint or record.score is None:
+        return ()
+    came = {"score": record.score.value, "seconds": record.seconds, "memory_mb": record.memory_mb}
+    return tuple(replace(each, happened=came.get(each.name)) for each in followed.foretold)
 
 
 def _tidy(cache: Path, cap: int, began: float, teller: Teller) -> None:

@@ -45,3 +45,23 @@ def _memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not a POSIX system
         return 0
+
+
+def free_memory() -> int | None:
+    """Bytes that a new process may take without others being moved out; None where the system does not tell."""
+    info = Path("/proc/meminfo")
+    if not info.is_file():
+        return None
+    said = next((line for line in info.read_text("utf8").splitlines() if line.startswith("MemAvailable:")), "")
+    free = int(said.split()[1]) * 1024 if said else None
+    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
+    if limit is None or used is None:
+        return free
+    return min(limit - used, free) if free is not None else limit - used
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text("utf8"))
+    except (OSError, ValueError):  # not a container, or one without a limit
+        return None

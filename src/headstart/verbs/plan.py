@@ -1,204 +1,255 @@
-"""The plan of a fit: a file that a person can read, edit and give to another fit."""
+"""`plan`: which network, how deep, and what that will take and give, before anything is trained."""
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Callable
-from dataclasses import replace
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from headstart.adapt.learn import Learned
-from headstart.adapt.probe import Ask
-from headstart.data.dataset import Dataset, Options
+from headstart.data.dataset import Options
 from headstart.errors import UsageError
-from headstart.sources.card import Card
-from headstart.verbs.settings import Followed, Settings
+from headstart.places import cache_folder
+from headstart.quiet import hush
+from headstart.units import human
+from headstart.verbs.choices import Choice, Choices
+from headstart.verbs.contest import Contest
+from headstart.verbs.machine import free_memory
+from headstart.verbs.planfile import FORMAT, OPTIONS, Reason, update_of, written
+from headstart.verbs.prepared import ask_of, prepared
+from headstart.verbs.rank import MOST, cards_of
+from headstart.verbs.threads import at_most
+from headstart.verbs.watch import Silent, Teller
 
-_OPTIONS = ("task", "text", "image", "label", "group", "time")  # what a plan says of the data
-_SETTINGS = ("source", "metric", "depth", "taps", "balance", "seed", "budget")  # that a plan decides
-_TEXT, _WHOLE, _NUMBER, _FACT, _TEXTS, _TABLE = (
-    "a text",
-    "a whole number",
-    "a number",
-    "true or false",
-    "a list of different texts",
-    "a table",
-)
-_KINDS = {
-    "data": _TEXT,
-    "source": _TEXT,
-    "source_digest": _TEXT,
-    **dict.fromkeys(_OPTIONS, _TEXT),
-    "metric": _TEXT,
-    "depth": _WHOLE,
-    "taps": _TEXTS,
-    "balance": _FACT,
-    "seed": _WHOLE,
-    "budget": _NUMBER,
-    "head": _TEXT,
-    "strength": _NUMBER,
-    "because": _TABLE,
-}
-_IS: dict[str, Callable[[object], bool]] = {
-    _TEXT: lambda value: isinstance(value, str) and value != "",
-    _WHOLE: lambda value: type(value) is int,
-    _NUMBER: lambda value: type(value) in (int, float),
-    _FACT: lambda value: type(value) is bool,
-    _TEXTS: lambda value: isinstance(value, list) and bool(value) and _different_texts(value),
-    _TABLE: lambda value: isinstance(value, dict),
-}
-_EXAMPLES = {_TEXT: '"minilm-l6"', _WHOLE: "1", _NUMBER: "60.0", _FACT: "true", _TEXTS: '["layer5", "layer6"]'}
+NEAR = 0.005  # of the metric: a choice that promises no more than this beyond a cheaper one is not worth its cost
+_NOTES = {"score": "what is to be expected of a fit that follows this plan; it is compared with what happens"}
 
 
-def settings_of(path: str | Path, over: Settings | None = None) -> Settings:
-    """The settings of a fit that follows a plan.
+@dataclass(frozen=True)
+class Limits:
+    """What a fit may take at most; None is no limit.
 
-    The head and its strength stand in a plan to be read; they follow from the rest and are found anew. Threads and
-    device belong to the machine and are not in it.
+    Attributes:
+        seconds: of the whole fit.
+        memory: bytes, at its peak.
+        joules: of energy.
+    """
+
+    seconds: float | None = None
+    memory: float | None = None
+    joules: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"a limit of {value:g} for {name} must be above 0; write for example --budget 60s.")
+
+    def over(self, choice: Choice) -> str:
+        """What a choice takes too much of, in words; empty where it is within all limits."""
+        found = []
+        if self.seconds is not None and choice.seconds.value > self.seconds:
+            found.append(f"{choice.seconds.value:.0f} s of {self.seconds:.0f}")
+        if self.memory is not None and choice.memory.value * 1e6 > self.memory:
+            found.append(f"{human(choice.memory.value * 1e6)} of {human(self.memory)}")
+        if self.joules is not None and choice.joules is not None and choice.joules.value > self.joules:
+            found.append(f"{choice.joules.value:.0f} J of {self.joules:.0f}")
+        return ", ".join(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """Choices and the one that was made.
+
+    Attributes:
+        path: of the data.
+        metric: that is foretold.
+        rows: to learn from.
+        choices: the best expected score first.
+        chosen: the one that the plan is of.
+        over: for each choice what it takes too much of; empty where it is within the limits.
+        words: one sentence of why.
+        toml: the plan.
+        file: where it was written; None where it was not.
+        seconds: that planning took.
+    """
+
+    path: str
+    metric: str
+    rows: int
+    choices: tuple[Choice, ...]
+    chosen: Choice
+    over: tuple[str, ...]
+    words: str
+    toml: str
+    file: Path | None
+    seconds: float
+
+
+def plan(
+    data: str | Path,
+    out: str | Path | None = None,
+    *,
+    sources: Sequence[str] = (),
+    options: Options | None = None,
+    metric: str | None = None,
+    limits: Limits | None = None,
+    rows: int = MOST,
+    seed: int = 0,
+    threads: int = 0,
+    device: str = "auto",
+    cache: Path | None = None,
+    teller: Teller | None = None,
+) -> Planned:
+    """Foretell what several ways to a skill would take and give, choose one, and write it as a plan to be followed.
+
+    Networks are ranked as `rank` does; the best ones side by side, and the best one with its last blocks tuned, are
+    choices beside a new head. Time and memory are measured on this machine, a tail's in a rehearsal on a few rows
+    where no fit has noted them yet. No test row is seen.
 
     Args:
-        path: plan.toml as a fit wrote it; a key that was taken out is decided as if there were no plan.
-        over: what was given beside the plan, and wins over it. Where that is another network or another depth, the
-            plan's layers do not suit it and are found anew.
+        data: folder or table.
+        out: file of the plan; None writes none.
+        sources: names of networks and earlier skills; none takes those on disk that read such data.
+        options: columns and task of the data; what is None is detected.
+        metric: None takes the task's default.
+        limits: of time, memory and energy.
+        rows: examples that networks are ranked on, at most.
+        seed, threads, device, cache, teller: as of `fit`.
 
     Raises:
-        UsageError: no such file, not TOML, a key that plans do not have, or a value of another kind.
+        UsageError: limits that no choice keeps, or a place that cannot be written.
+        DataError: data that `fit` would refuse.
+        SourceError: no network that could be looked at.
     """
-    over = over or Settings()
-    said = _read(Path(path))
-    same_source = over.source in (None, said.get("source"))
-    if not same_source or over.depth not in (None, said.get("depth")):
-        said.pop("taps", None)
-    if "taps" in said:
-        said["taps"] = tuple(said["taps"])
-    decided = {name: said[name] for name in _SETTINGS if name in said and vars(over)[name] is None}
-    followed = Followed(
-        decided=frozenset(decided),
-        options=Options(**{name: said.get(name) for name in _OPTIONS}),
-        data=said.get("data", ""),
-        source_digest=said.get("source_digest", "") if same_source else "",
-    )
-    return replace(over, **decided, followed=followed)
+    start, teller, cache = time.perf_counter(), teller or Silent(), cache or cache_folder()
+    limits, options, file = limits or Limits(), options or Options(), Path(out) if out else None
+    if rows < 20:
+        raise UsageError(f"rows={rows} are too few to plan by; write for example --rows {MOST}.")
+    _writable(file)
+    hush(threads)
+    with at_most(threads):
+        teller.progress("read the data", 0, 1)
+        ready = prepared(data, options, seed=seed, threads=threads)
+        before = time.perf_counter() - start
+        ask = ask_of(ready.data, metric, seed=seed)
+        contest = Contest(ready.data, ready.parts.train, ask, cache, threads, device, teller)
+        cards = cards_of(sources, ready.data, cache, teller)
+        choices = Choices(contest, ready, before).of(cards, rows)
+    choices = sorted(choices, key=lambda each: -each.worth(ask.metric))
+    over = tuple(map(limits.over, choices))
+    chosen = _chosen(choices, over, ask.metric)
+    _fits_memory(chosen, choices)
+    words = _words(chosen, choices, over)
+    values, because = _said(ready.data.fingerprint, options, contest, chosen, words)
+    toml = written(values, because, _NOTES)
+    if file:
+        _write(file, toml)
+    spent = time.perf_counter() - start
+    count = len(ready.parts.train)
+    return Planned(str(data), ask.metric, count, tuple(choices), chosen, over, words, toml, file, spent)
 
 
-def options_of(settings: Settings, options: Options | None) -> Options:
-    """What is said of the data: task and columns of the plan that is followed, where no others are given."""
-    options = options or Options()
-    planned = settings.followed.options if settings.followed else Options()
-    given = {name: vars(options)[name] for name in _OPTIONS if vars(options)[name] is not None}
-    return replace(planned, **given, classes=options.classes)
-
-
-def same_network(settings: Settings, card: Card) -> None:
-    """Refuse a network with other weights than the plan's.
-
-    Raises:
-        UsageError: the digests differ.
-    """
-    planned = settings.followed.source_digest if settings.followed else ""
-    if planned and planned != card.digest:
+def _chosen(choices: Sequence[Choice], over: Sequence[str], metric: str) -> Choice:
+    """The quickest of those that promise as much as the best, within the limits."""
+    within = [each for each, much in zip(choices, over, strict=True) if not much]
+    if not within:
+        least = min(choices, key=lambda each: each.seconds.value)
         raise UsageError(
-            f"the plan was made with a network of digest {planned[:16]}… and {card.name} has {card.digest[:16]}…; "
-            "give --source, or take source_digest out of the plan to use this one."
+            f"no choice keeps these limits: the quickest, {least.name}, takes {over[choices.index(least)]}; "
+            "give more, or name a smaller network with --sources."
         )
+    top = within[0].worth(metric)
+    return min((c for c in within if c.worth(metric) >= top - NEAR), key=lambda each: each.seconds.value)
 
 
-def taps_chosen_here(settings: Settings, data: Dataset) -> bool:
-    """Whether the layers come from a plan that was made for these very rows."""
-    followed = settings.followed
-    return followed is not None and "taps" in followed.decided and followed.data == data.fingerprint
+def _fits_memory(chosen: Choice, choices: Sequence[Choice]) -> None:
+    """Refuse what this machine has no room for, and say what would do.
 
-
-def other_data(settings: Settings, data: Dataset) -> str:
-    """One line where the plan that is followed was made for other data, else nothing."""
-    planned = settings.followed.data if settings.followed else ""
-    if planned in ("", data.fingerprint):
-        return ""
-    return (
-        f"the plan was made for other data (fingerprint {planned[:16]}…, this is {data.fingerprint[:16]}…); "
-        "what it decided is used for these rows as it stands"
+    Raises:
+        UsageError: the fit would need more memory than is free.
+    """
+    free = free_memory()
+    if free is None or chosen.memory.value * 1e6 <= free:
+        return
+    small = min(choices, key=lambda each: each.memory.value)
+    then = f"{small.name} needs {human(small.memory.value * 1e6)}: take it with --memory {human(free).replace(' ', '')}"
+    if small.memory.value * 1e6 > free:
+        then = "give fewer rows, or a machine with more"
+    raise UsageError(
+        f"{chosen.name} needs about {human(chosen.memory.value * 1e6)} of memory and {human(free)} are free; {then}."
     )
 
 
-def plan_in_toml(data: Dataset, options: Options, ask: Ask, asked: Settings, card: Card, learned: Learned) -> str:
-    """Everything that decided the fit, with where each choice came from; fingerprints of data and source on top."""
-    values = {
-        "data": data.fingerprint,
-        "source": card.name,
-        "source_digest": card.digest,
-        "task": data.task,
-        **{name: value for name in _OPTIONS[1:] if (value := vars(options)[name]) is not None},
+def _words(chosen: Choice, choices: Sequence[Choice], over: Sequence[str]) -> str:
+    better = [
+        (each, much)
+        for each, much in zip(choices, over, strict=True)
+        if much and choices.index(each) < choices.index(chosen)
+    ]
+    text = chosen.why
+    if better:
+        text += f" {better[0][0].name} promises more and would take {better[0][1]}."
+    return text
+
+
+def _said(
+    fingerprint: str, options: Options, contest: Contest, chosen: Choice, words: str
+) -> tuple[dict[str, object], dict[str, Reason]]:
+    """Values and reasons of the plan."""
+    ask = contest.ask
+    values: dict[str, object] = {
+        "format": FORMAT,
+        "data": fingerprint,
+        "source": chosen.card.name,
+        "source_digest": chosen.card.digest,
+        "task": ask.task,
+        **{name: vars(options)[name] for name in OPTIONS[1:]},
         "metric": ask.metric,
-        "depth": learned.depth,
-        "taps": list(learned.taps),
+        "depth": chosen.depth,
+        "update": update_of(chosen.depth, chosen.blocks),
+        "taps": list(chosen.taps),
+        "guard": "none",
         "balance": ask.balance,
         "seed": ask.seed,
+        **chosen.rates,
+        "score": round(chosen.score.value, 4),
+        "seconds": round(chosen.seconds.value, 1),
+        "memory_mb": round(chosen.memory.value),
+        "joules": None if chosen.joules is None else round(chosen.joules.value),
     }
-    if asked.budget is not None:
-        values["budget"] = asked.budget
-    found = {"head": learned.fitted.kind, "strength": learned.fitted.strength}
-    lines = [f"{name} = {_in_toml(value)}" for name, value in values.items()]
-    lines.append("# these two follow from the rest: who follows this plan finds them anew")
-    lines += [f"{name} = {_in_toml(value)}" for name, value in found.items()]
-    for name, (origin, text) in _because(data, asked, card, learned).items():
-        lines += ["", f"[because.{name}]", f"from = {_in_toml(origin)}", f"text = {_in_toml(text)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _because(data: Dataset, asked: Settings, card: Card, learned: Learned) -> dict[str, tuple[str, str]]:
-    """Key -> where its value came from, and why in words."""
     because = {
-        "source": ("default", f"the default for {card.modality}"),
-        "metric": ("default", f"the default for {data.task}"),
-        "depth": ("data", learned.rule),
-        "taps": ("data", learned.rule),
-        "strength": ("data", "least log loss in cross-validation among strengths that the metric cannot tell apart"),
+        "source": Reason("data", chosen.chance),
+        "depth": Reason("data", words),
+        "taps": Reason("data", "the layers that a head scores best on in cross-validation"),
+        "guard": Reason("source", "held blocks cannot forget; what a tail loses is not guarded yet"),
+        **{name: Reason("default", "what such a tail took on other data") for name in chosen.rates},
+        "score": Reason("data", chosen.score_from, *_ends(chosen.score.low, chosen.score.high, 4)),
+        "seconds": Reason("machine", chosen.seconds_from, *_ends(chosen.seconds.low, chosen.seconds.high, 1)),
+        "memory_mb": Reason("machine", chosen.memory_from, *_ends(chosen.memory.low, chosen.memory.high, 0)),
     }
-    for name in _SETTINGS:
-        if vars(asked)[name] is not None:
-            because[name] = ("user", learned.rule if name in ("depth", "taps") else "it was asked for")
-    for name in asked.followed.decided if asked.followed else ():
-        because[name] = ("plan", learned.rule if name in ("depth", "taps") else "the plan that was followed says so")
-    return dict(sorted(because.items(), key=lambda item: list(_KINDS).index(item[0])))
+    if chosen.joules is not None:
+        because["joules"] = Reason("machine", chosen.joules_from, *_ends(chosen.joules.low, chosen.joules.high, 0))
+    return values, because
 
 
-def _in_toml(value: object) -> str:
-    # JSON's words and strings are TOML's too, but for the sign that TOML does not allow inside a string unescaped
-    return json.dumps(value).replace("\x7f", "\\u007F")
+def _ends(low: float, high: float, digits: int) -> tuple[float, float]:
+    return round(low, digits), round(high, digits)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The checked values of a plan."""
+def _writable(file: Path | None) -> None:
+    if file is None:
+        return
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise UsageError(f"the plan cannot be written to {file}; name a file in a folder that is there.")
+
+
+def _write(file: Path, toml: str) -> None:
+    """The whole file or none."""
+    partial = file.with_name(f"{file.name}.partial")
     try:
-        said = tomllib.loads(path.read_text("utf8"))
+        partial.write_text(toml, "utf8")
+        partial.replace(file)
     except OSError as error:
         raise UsageError(
-            f"the plan {str(path)!r} cannot be opened ({error.strerror}); give the plan.toml inside a skill."
+            f"{file} cannot be written ({error.strerror or error}); choose another place with -o."
         ) from None
-    except ValueError as error:  # not TOML, or not even text
-        raise UsageError(
-            f"the plan {str(path)!r} is not TOML ({error}); give the plan.toml that a fit wrote, or correct it."
-        ) from None
-    for name, value in said.items():
-        if name not in _KINDS:
-            raise UsageError(f"the plan {str(path)!r} has an unknown key {name!r}; use {', '.join(_KINDS)}.")
-        kind = _KINDS[name]
-        if not _IS[kind](value):
-            raise UsageError(
-                f"the plan {str(path)!r} says {name} = {_short(value)} where {kind} is needed; "
-                f"write for example {name} = {_EXAMPLES[kind]}."
-                if kind in _EXAMPLES
-                else f"the plan {str(path)!r} says {name} = {_short(value)} where {kind} is needed; take {name} out."
-            )
-    return said
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"
-
-
-def _different_texts(values: list[object]) -> bool:
-    return all(isinstance(value, str) and value for value in values) and len(set(map(str, values))) == len(values)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.held import Broken, Held, open_skill_network
+from headstart.adapt.held import Broken, Reader, open_skill_network
 from headstart.core import skill as skills
 from headstart.core.skill import Skill
 from headstart.data.dataset import READS, Dataset, Options, Problem
@@ -48,7 +48,7 @@ class Predictor:
     """A skill that is loaded and ready."""
 
     skill: Skill
-    held: Held
+    held: Reader
     head: Linear
 
     @property

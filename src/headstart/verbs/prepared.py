@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.held import open_held
-from headstart.adapt.probe import Ask, Features
+from headstart.adapt.beside import Beside, side_by_side
+from headstart.adapt.held import Held, Reader, open_reader
+from headstart.adapt.probe import Ask, Features, Outputs
 from headstart.core.store import Store
 from headstart.data.check import check, repeats
 from headstart.data.dataset import READS, Dataset, Options
@@ -91,8 +92,8 @@ def fits(card: Card, data: Dataset) -> None:
 
 def opened(
     card: Card, data: Dataset, cache: Path, *, threads: int, device: str = "auto", told: Callable[[str], None]
-) -> Features:
-    """The outputs of a network for this data, computed when they are asked for.
+) -> Outputs:
+    """The outputs of a network, or of several side by side, for this data, computed when they are asked for.
 
     Args:
         told: what is fetched, and why PyTorch stands in for the fast engine.
@@ -103,8 +104,16 @@ def opened(
     """
     fits(card, data)
     pull(card, cache, told)
-    held = open_held(card, cache, threads=threads, device=device, told=told)
-    return Features(held, data, held.table(Store(cache / "store")))
+    return outputs_of(open_reader(card, cache, threads=threads, device=device, told=told), data, cache)
+
+
+def outputs_of(held: Reader, data: Dataset, cache: Path) -> Outputs:
+    """What the store keeps of this data, with the network that computes what is missing."""
+    store = Store(cache / "store")
+    if isinstance(held, Beside):
+        return side_by_side(held, data, store)
+    assert isinstance(held, Held)
+    return Features(held, data, held.table(store))
 
 
 def without(data: Dataset, parts: Split, looked: Look, broken: NDArray) -> tuple[Dataset, Split, NDArray]:

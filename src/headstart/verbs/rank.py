@@ -10,33 +10,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.probe import Ask
-from headstart.adapt.suits import Suits, suits, targets
+from headstart.adapt.suits import Suits, targets
 from headstart.core import skill as skills
 from headstart.data.dataset import Dataset, Options
-from headstart.data.split import some
-from headstart.errors import DataError, HeadstartError, SourceError, UsageError
+from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.heads import metrics
 from headstart.places import cache_folder, skills_folder
 from headstart.quiet import hush
-from headstart.rank.chances import alike, chances
 from headstart.rank.estimators import ESTIMATORS, EVERY_TASK
 from headstart.sources.card import Card
 from headstart.sources.catalog import CATALOG
 from headstart.sources.fetch import on_disk
 from headstart.sources.find import SKILL, find, known, skill_folder
+from headstart.verbs.contest import Contest
 from headstart.verbs.fit import DEFAULT_SOURCE
 from headstart.verbs.predict import open_predictor
-from headstart.verbs.prepared import ask_of, fits, opened, prepared
+from headstart.verbs.prepared import ask_of, fits, prepared
 from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 
 MOST = 1000  # rows that are looked at where nothing is said
-_FIRST = 256  # rows on which networks that cannot win are found out
-_HOPELESS = 0.01  # chance of being the best below which a network is not looked at further
-_BEYOND = 0.01  # deviation of a fitted network's accuracy from its probe's, beyond that of the rows
 _TIMED = 8  # rows that are read to time a network that never read many
-_DRAWS = 400
 
 
 @dataclass(frozen=True)
@@ -156,67 +150,24 @@ def rank(
         ready = prepared(data, options, seed=seed, threads=threads)
         examples, train = ready.data, ready.parts.train
         ask = ask_of(examples, metric, seed=seed)
-        cards = _cards(sources, examples, cache, teller)
-        job = _Job(examples, train, ask, cache, threads, device, teller)
+        cards = cards_of(sources, examples, cache, teller)
+        job = _Job(Contest(examples, train, ask, cache, threads, device, teller))
         return replace(job.rank(cards, rows, estimates), path=str(data), seconds=time.perf_counter() - start)
 
 
 @dataclass(frozen=True)
 class _Job:
-    data: Dataset
-    train: NDArray[np.int64]
-    ask: Ask
-    cache: Path
-    threads: int
-    device: str
-    teller: Teller
+    contest: Contest
 
     def rank(self, cards: Sequence[Card], most: int, estimates: bool) -> Ranking:
-        """The networks, the best first; those that cannot win are left after the first rows."""
-        rows = some(self.data, self.train, most, seed=self.ask.seed)
-        first = rows if len(rows) <= 2 * _FIRST else some(self.data, rows, _FIRST, seed=self.ask.seed)
-        seen: dict[str, Suits] = {}
-        failed: dict[str, str] = {}
-        for card in cards:
-            try:
-                seen[card.name] = self._look(card, first)
-            except HeadstartError as error:
-                failed[card.name] = str(error)
-                self.teller.say(f"{card.name}: {error}")
-        if not seen:
-            raise SourceError(f"no network could be ranked; the first said: {next(iter(failed.values()))}")
-        going = list(seen)
-        if len(rows) > len(first):
-            best, _ = self._chances(list(seen.values()))
-            going = [name for name, chance in zip(seen, best, strict=True) if chance >= _HOPELESS]
-            for name in going:
-                seen[name] = self._look(seen[name].features.held.card, rows, seen[name])
-        best, regret = self._chances([seen[name] for name in going])
-        chance = dict(zip(going, zip(best, regret, strict=True), strict=True))
-        out = (0.0, float("nan"))
-        ranked = [self._ranked(each, chance.get(name, out), estimates) for name, each in seen.items()]
-        sign = -1 if metrics.higher_is_better(self.ask.metric) else 1
-        ranked.sort(key=lambda each: (each.name not in going, sign * each.score))
-        together = tuple(going[index] for index in alike(best))
-        return Ranking("", self.data.fingerprint, self.ask.metric, tuple(ranked), together, failed, 0.0)
-
-    def _look(self, card: Card, rows: NDArray[np.int64], before: Suits | None = None) -> Suits:
-        """What a head on the network's best layers scores on these rows."""
-        if before is None:
-            told = self.teller.say
-            features = opened(card, self.data, self.cache, threads=self.threads, device=self.device, told=told)
-        else:
-            features = before.features
-        stage = f"read through {card.name}"
-        features.read(rows, lambda done, total: self.teller.progress(stage, done, total))
-        return suits(features, rows, self.ask)
-
-    def _chances(self, networks: Sequence[Suits]) -> tuple[NDArray, NDArray]:
-        """Probability of being the best and expected regret of each."""
-        spread = np.stack([each.draws(_DRAWS) for each in networks], axis=1)
-        higher = metrics.higher_is_better(self.ask.metric)
-        beyond = _BEYOND if higher else _BEYOND * float(np.nanmean(spread))
-        return chances(spread, higher=higher, beyond=beyond, seed=self.ask.seed)
+        """The networks, the best first; those that could not win come last."""
+        standing, contest = self.contest.held(cards, most), self.contest
+        ranked = [self._ranked(each, standing.chance[name], estimates) for name, each in standing.seen.items()]
+        sign = -1 if metrics.higher_is_better(contest.ask.metric) else 1
+        ranked.sort(key=lambda each: (np.isnan(each.regret), sign * each.score))
+        return Ranking(
+            "", contest.data.fingerprint, contest.ask.metric, tuple(ranked), standing.alike, standing.failed, 0.0
+        )
 
     def _ranked(self, each: Suits, chance: tuple[float, float], estimates: bool) -> Ranked:
         card, (low, high) = each.features.held.card, each.interval
@@ -233,7 +184,7 @@ class _Job:
             rows=len(each.rows),
             as_it_is=self._as_it_is(card, each.rows),
             rate=rate,
-            adapt=len(self.train) / rate,
+            adapt=len(self.contest.train) / rate,
             bytes=card.bytes,
             licence=card.licence,
             estimates=self._estimates(each) if estimates else {},
@@ -241,7 +192,7 @@ class _Job:
 
     def _timed(self, each: Suits) -> float:
         """Examples a second of a network that never read many."""
-        few = self.data.take(each.rows[:_TIMED])
+        few = self.contest.data.take(each.rows[:_TIMED])
         start = time.perf_counter()
         each.features.held.read(few)
         return len(few) / (time.perf_counter() - start)
@@ -249,36 +200,36 @@ class _Job:
     def _estimates(self, each: Suits) -> dict[str, float]:
         """Published estimators on the last layer; those that these rows do not allow are left out."""
         card = each.features.held.card
-        x = each.features.matrix(each.rows, tuple(each.features.taps)[-1:])
+        x = each.features.matrix(each.rows, each.features.last)
         found = {}
         for name, estimator in ESTIMATORS.items():
-            if self.ask.task != "classes" and name not in EVERY_TASK:
+            if self.contest.ask.task != "classes" and name not in EVERY_TASK:
                 continue
             try:
-                found[name] = float(estimator(x, targets(self.data, each.rows)))
+                found[name] = float(estimator(x, targets(self.contest.data, each.rows)))
             except DataError as error:
-                self.teller.say(f"{card.name}: no {name}: {error}")
+                self.contest.teller.say(f"{card.name}: no {name}: {error}")
         return found
 
     def _as_it_is(self, card: Card, rows: NDArray[np.int64]) -> float | None:
         """The score of a skill whose labels are those of the data, untouched."""
-        if not card.name.startswith(SKILL) or self.ask.task == "numbers":
+        if not card.name.startswith(SKILL) or self.contest.ask.task == "numbers":
             return None
-        skill = skills.read(skill_folder(card.name.removeprefix(SKILL)))
-        if skill.manifest["task"] != self.ask.task:
+        skill, data, ask = skills.read(skill_folder(card.name.removeprefix(SKILL))), self.contest.data, self.contest.ask
+        if skill.manifest["task"] != ask.task:
             return None
         theirs = {str(name).strip().lower(): place for place, name in enumerate(skill.manifest["classes"])}
-        wanted = [theirs.get(name.strip().lower(), -1) for name in self.data.classes]
+        wanted = [theirs.get(name.strip().lower(), -1) for name in data.classes]
         if -1 in wanted:
             return None
-        out = open_predictor(skill, cache=self.cache, threads=self.threads).answers(self.data.take(rows))
-        out = out[:, wanted]
-        if self.ask.task == "classes":
+        predictor = open_predictor(skill, cache=self.contest.cache, threads=self.contest.threads)
+        out = predictor.answers(data.take(rows))[:, wanted]
+        if ask.task == "classes":
             out = out / np.maximum(out.sum(axis=1, keepdims=True), 1e-12)
-        return metrics.score(self.ask.metric, out, targets(self.data, rows), self.ask.task)
+        return metrics.score(ask.metric, out, targets(data, rows), ask.task)
 
 
-def _cards(sources: Sequence[str], data: Dataset, cache: Path, teller: Teller) -> list[Card]:
+def cards_of(sources: Sequence[str], data: Dataset, cache: Path, teller: Teller) -> list[Card]:
     """Cards of what was named, or of all that is on disk; the smallest first."""
     named = [find(name, cache) for name in dict.fromkeys(sources)]
     for card in named:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headstart.data.dataset import Options
 from headstart.errors import UsageError
 from headstart.heads.metrics import METRICS
+from headstart.report.record import Foretold
 
 DEVICES = ("auto", "cpu", "cuda", "eager")
 
@@ -20,12 +22,22 @@ class Followed:
         options: task and columns of the data, where the plan says so.
         data: fingerprint of the data that it was made for; empty where it does not say.
         source_digest: of the network that it was made with; empty where it does not say.
+        foretold: what it says of the fit.
+        path: of its file.
+        lines: key -> number of its line.
     """
 
     decided: frozenset[str] = frozenset()
     options: Options = field(default_factory=Options)
     data: str = ""
     source_digest: str = ""
+    foretold: tuple[Foretold, ...] = ()
+    path: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def where(self, key: str) -> str:
+        """The line of a key, in words."""
+        return f"line {self.lines.get(key, 1)} of the plan {self.path!r}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,7 @@ class Settings:
         examples: whether pictures and texts of the data may be in the report.
         scratch: seconds for training the same network from scratch beside it; None leaves that out.
         taps: blocks whose pooled outputs a new head reads; None lets the data decide.
+        epochs, lr, batch: of a tail, its rate being that of the head; None leaves them to the recipe.
         followed: the plan that some of these come from, as `settings_of` gives it.
     """
 
@@ -58,6 +71,9 @@ class Settings:
     examples: bool = True
     scratch: float | None = None
     taps: tuple[str, ...] | None = None
+    epochs: int | None = None
+    lr: float | None = None
+    batch: int | None = None
     followed: Followed | None = None
 
     def __post_init__(self) -> None:
@@ -73,3 +89,9 @@ class Settings:
             raise UsageError(f"device={self.device!r} is not one of {', '.join(DEVICES)}; write --device cpu.")
         if self.metric is not None and self.metric not in METRICS:
             raise UsageError(f"metric {self.metric!r} is unknown; use one of {', '.join(METRICS)}.")
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Those of epochs, lr and batch that are given."""
+        given = {"epochs": self.epochs, "lr": self.lr, "batch": self.batch}
+        return {name: value for name, value in given.items() if value is not None}
