@@ -63,7 +63,7 @@ def fit(
     at_least(0, seed=seed or 0)
     allowed, beside = seconds(budget), seconds(scratch, "--scratch")
     from headstart.verbs.fit import fit as verb
-    from headstart.verbs.plan import settings_of
+    from headstart.verbs.planfile import settings_of
     from headstart.verbs.settings import Settings
 
     settings = Settings(
