@@ -20,6 +20,7 @@ from headstart.verbs.choices import Choice
 from headstart.verbs.fit import fit
 from headstart.verbs.plan import Limits, plan
 from headstart.verbs.planfile import settings_of
+from headstart.verbs.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +188,16 @@ def test_what_cannot_be_planned_is_one_sentence(place, tmp_path, capsys, monkeyp
     assert code == 2
     assert said in err
     assert len(err.strip().splitlines()[-1:]) == 1
+
+
+def test_features_that_have_no_room_are_refused_before_the_fit(place, tmp_path, monkeypatch):
+    root, source, table, _ = place
+    monkeypatch.setattr("headstart.verbs.fit.free_memory", lambda: 10_000)
+    settings = Settings(source=source, depth=1)
+    # 3 taps of 32, 12 bytes each: 1,152 bytes a row
+    said = (
+        r"120 rows need about 138.2 kB of memory for their features and 10.0 kB are free; 8 rows would fit"
+    )
+    with pytest.raises(UsageError, match=said):
+        fit(table, tmp_path / "x.skill", settings=settings, cache=root / "cache")
+    assert not (tmp_path / "x.skill").exists()

@@ -35,6 +35,7 @@ from headstart.sources.find import find
 from headstart.units import human
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
+from headstart.verbs.machine import enough_memory, free_memory
 from headstart.verbs.plan_of import plan_of
 from headstart.verbs.planfile import options_of, other_data, same_network, suits_network, taps_chosen_here
 from headstart.verbs.prepared import ask_of, fits, outputs_of, without
@@ -113,6 +114,7 @@ def _fit(
         pull(card, cache, watch.teller.say)
         held = open_reader(card, cache, threads=settings.threads, device=settings.device, told=watch.teller.say)
         suits_network(settings, held.taps, card.name)
+        enough_memory(held.widths, len(parts.train), free_memory())
     thumbnails = None if looked is None else looked.thumbnails
     if looked is not None and looked.broken:
         examples, parts, thumbnails = without(examples, parts, looked, np.array(sorted(looked.broken)))

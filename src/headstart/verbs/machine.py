@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from headstart.adapt.costs import memory_of_rows
+from headstart.errors import UsageError
 from headstart.report.record import Machine
+from headstart.units import human
 
 _TOLD = ("headstart", "numpy", "openvino", "torch", "timm", "transformers", "scikit-learn", "tokenizers", "pillow")
 
@@ -58,6 +62,26 @@ def free_memory() -> int | None:
     if limit is None or used is None:
         return free
     return min(limit - used, free) if free is not None else limit - used
+
+
+def enough_memory(widths: Sequence[int], rows: int, free: int | None) -> None:
+    """Refuse a fit whose features alone have no room, before it is begun.
+
+    Args:
+        widths: of the pooled outputs.
+        rows: to learn from.
+        free: bytes, as `free_memory` tells; None refuses nothing.
+
+    Raises:
+        UsageError: they would need more than is free.
+    """
+    each = memory_of_rows(widths) * 1e6
+    if free is None or each * rows <= free:
+        return
+    raise UsageError(
+        f"{rows:,} rows need about {human(each * rows)} of memory for their features and {human(free)} are free; "
+        f"{int(free / each):,} rows would fit: give fewer, or a network with fewer features."
+    )
 
 
 def _number(path: Path) -> int | None:
