@@ -1,100 +1,116 @@
-"""What plans foretell beside what comes of the fits that follow them: `foretold.py DATA... [--rows N]`."""
+"""Ways to foretell an order of networks without training them: the probe, estimators, blind priors, and mixtures."""
 
-import argparse
-import csv
-import json
-import shutil
-import tempfile
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from process import HEADSTART, empty_cache, fitted, timed
-from record import add, there
+from cases import Case
+from numpy.typing import NDArray
 
-NETWORKS = {"image": "efficientnet-lite0,efficientnet-lite1", "text": "minilm-l6"}
-WITHIN = 0.3  # of what was foretold: the goal for seconds and memory
+from headstart.rank.combine import learn, standardised
+from headstart.rank.estimators import ESTIMATORS
 
+# top-1 on ImageNet of the same weights, bicubic, as the author of timm prints them (rwightman/gen-efficientnet-pytorch)
+IMAGENET = {"efficientnet-lite0": 74.842, "efficientnet-lite1": 76.638, "efficientnet-lite2": 77.460}
+PROBE = "probe (what rank uses)"
+SOFTER = {
+    "log_loss": "probe's log loss",
+    "own": "probe's probability of the right class",
+    "margin": "probe's margin",
+}
 
-def main():
-    asked = argparse.ArgumentParser()
-    asked.add_argument("data", nargs="+", type=Path)
-    asked.add_argument("--sources", help="else two picture networks, or one of texts")
-    asked.add_argument("--rows", type=int, help="rows to learn from; else all")
-    asked.add_argument("--budget", help="limit of the plan, such as 10s")
-    asked.add_argument("--cache", type=Path, help="folder in which costs stay noted from run to run; else a new one")
-    given = asked.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        kept = given.cache or Path(name) / "cache"
-        env = None
-        for data in given.data:
-            text = (data / "train.csv").is_file()
-            sources = given.sources or NETWORKS["text" if text else "image"]
-            said = {"data": data.name, "sources": sources, "rows": given.rows, "limit": given.budget or "none"}
-            if there("foretold", **said):
-                continue
-            if env is None or not (kept / "files").exists():
-                env = empty_cache(kept, *sources.split(","))
-            with tempfile.TemporaryDirectory() as place:
-                one(fewer(data, given.rows, Path(place) / data.name), Path(place), env, said, text)
-            shutil.rmtree(kept / "store", ignore_errors=True)
+Foretell = Callable[[int], NDArray]  # case -> (networks,) what is foretold, higher is better
 
 
-def one(data, place, env, said, text):
-    """A plan, the fit that follows it, and their row."""
-    plan = place / "plan.toml"
-    limit = [] if said["limit"] == "none" else ["--budget", said["limit"]]
-    command = [*HEADSTART, "plan", str(data), "-o", str(plan), "--sources", said["sources"], "--json", *limit]
-    out, wall, _ = timed(command, env=env)
-    if out is None:
-        print(f"{data.name}: no plan", flush=True)
-        return
-    chosen = next(choice for choice in json.loads(out)["choices"] if choice["chosen"])
-    told = fitted(data, place / "x.skill", env, "--plan", str(plan))
-    if told is None:
-        print(f"{data.name}: no fit", flush=True)
-        return
-    foretold = {each["name"]: each for each in told["foretold"]}
-    add(
-        "foretold",
-        ("data", "sources", "rows", "limit"),
-        **said,
-        kind="texts" if text else "pictures",
-        seeds=[0],
-        chosen=f"{chosen['source']}, depth {chosen['depth']}",
-        planning_seconds=wall,
-        wall=told["wall"],
-        tested=told["score"]["n"],
-        from_rehearsal="rehearsal" in chosen["seconds_from"],
-        **{name: {k: each[k] for k in ("value", "low", "high", "happened")} for name, each in foretold.items()},
-        near={name: abs(each["happened"] / each["value"] - 1) <= WITHIN for name, each in foretold.items()},
-        held={name: each["low"] <= each["happened"] <= each["high"] for name, each in foretold.items()},
-        command=f"bench/foretold.py {data.name} --sources {said['sources']}"
-        + (f" --rows {said['rows']}" if said["rows"] else "")
-        + ("" if said["limit"] == "none" else f" --budget {said['limit']}"),
+def ways(cases: Sequence[Case]) -> dict[str, Foretell]:
+    """Name -> what is foretold without any training."""
+    found: dict[str, Foretell] = {PROBE: lambda one: cases[one].column("probe")}
+    if all("softer" in each for case in cases for each in case.said):
+        for name, words in SOFTER.items():
+            found[words] = lambda one, name=name: _softer(cases[one], name)
+        found["probe and its log loss, half each"] = lambda one: _together(cases[one], ("probe", "log_loss"))
+        found["mean of probe and its probability of the right class"] = lambda one: _plain(cases[one])
+        found["probe and its log loss, weighed"] = _weighed(cases, ("probe", "log_loss"))
+    for name in ESTIMATORS:
+        found[f"{name}, last layer"] = lambda one, name=name: cases[one].estimates(name)
+    found["prior: parameters"] = lambda one: np.log(cases[one].column("parameters"))
+    found["prior: blocks"] = lambda one: cases[one].column("blocks")
+    if all(name in IMAGENET for name in cases[0].networks):
+        found["prior: ImageNet"] = lambda one: np.array([IMAGENET[name] for name in cases[one].networks])
+    found["prior: mean of the other data sets"] = lambda one: _elsewhere(cases, {cases[one].name})
+    found["probe and prior of the other data sets, weighed"] = _weighed(cases, ("elsewhere", "probe"))
+    found["probe and parameters, weighed"] = _weighed(cases, ("probe", "parameters"))
+    found["all, weighed"] = _weighed(cases, ("elsewhere", "probe", "parameters", "knn", "logme", "h_score", "n_leep"))
+    found["probe and nearest neighbours, half each"] = lambda one: _together(cases[one], ("probe", "knn"))
+    found["probe, nearest neighbours and logme, a third each"] = lambda one: _together(
+        cases[one], ("probe", "knn", "logme")
     )
+    found["probe and nearest neighbours, weighed"] = _weighed(cases, ("probe", "knn"))
+    found["probe + gain of the other data sets"] = lambda one: _gained(cases, one)
+    return found
 
 
-def fewer(data, rows, folder):
-    """The same data with so many rows to learn from, drawn with seed 0, and the same test part."""
-    if rows is None:
-        return data
-    draw = np.random.default_rng(0)
-    if (data / "train.csv").is_file():
-        folder.mkdir()
-        shutil.copy(data / "test.csv", folder / "test.csv")
-        with (data / "train.csv").open(encoding="utf8", newline="") as file:
-            header, *lines = list(csv.reader(file))
-        with (folder / "train.csv").open("w", encoding="utf8", newline="") as file:
-            csv.writer(file).writerows([header, *(lines[k] for k in sorted(draw.permutation(len(lines))[:rows]))])
-        return folder
-    shutil.copytree(data / "test", folder / "test")
-    files = sorted(path for path in (data / "train").rglob("*") if path.is_file())
-    for k in draw.permutation(len(files))[:rows]:
-        to = folder / "train" / files[k].relative_to(data / "train")
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(files[k], to)
-    return folder
+def _elsewhere(cases: Sequence[Case], without: set[str]) -> NDArray:
+    """(networks,) mean outcome on other data sets, in deviations."""
+    rest = [standardised(case.truth[:, None])[:, 0] for case in cases if case.name not in without]
+    return np.mean(rest, axis=0)
 
 
-if __name__ == "__main__":
-    main()
+def _gained(cases: Sequence[Case], one: int) -> NDArray:
+    """(networks,) the probe and the mean share of its error that training took away on other data sets."""
+    others = [case for case in cases if case.name != cases[one].name]
+    shares = [(case.truth - case.column("probe")) / np.maximum(1 - case.column("probe"), 0.02) for case in others]
+    mine = cases[one].column("probe")
+    return mine + (1 - mine) * np.mean(shares, axis=0)
+
+
+def _softer(case: Case, name: str) -> NDArray:
+    """(networks,) of a measure of the probe's answers, higher is better."""
+    return np.array([each["softer"][name] for each in case.said]) * (-1 if name == "log_loss" else 1)
+
+
+def _plain(case: Case) -> NDArray:
+    """(networks,) half the share of right answers, half their mean probability: no other network is asked."""
+    return (case.column("probe") + _softer(case, "own")) / 2
+
+
+def _column(case: Case, name: str) -> NDArray:
+    """(networks,) of the probe, one of its softer measures or an estimator."""
+    if name == "probe":
+        return case.column(name)
+    return _softer(case, name) if name in SOFTER else case.estimates(name)
+
+
+def _together(case: Case, names: Sequence[str]) -> NDArray:
+    """(networks,) the mean of estimates, each in deviations over the networks."""
+    columns = [_column(case, name) for name in names]
+    return standardised(np.stack(columns, axis=1)).mean(axis=1)
+
+
+def _weighed(cases: Sequence[Case], names: Sequence[str]) -> Foretell:
+    """Estimates together, weights learned on the other data sets."""
+    sets = sorted({case.name for case in cases})
+
+    def column(case: Case, name: str, without: set[str]) -> NDArray:
+        if name == "elsewhere":
+            return _elsewhere(cases, without | {case.name})
+        if name == "parameters":
+            return np.log(case.column(name))
+        values = _column(case, name)
+        return np.where(np.isfinite(values), values, np.nanmin(values))
+
+    def columns(case: Case, without: set[str]) -> NDArray:
+        return np.stack([column(case, name, without) for name in names], axis=1)
+
+    def foretell(one: int) -> NDArray:
+        mine = cases[one]
+        rest = [place for place, case in enumerate(cases) if case.name != mine.name]
+        learned = learn(
+            rest,
+            lambda each, without: columns(cases[each], {mine.name, *(cases[place].name for place in without)}),
+            lambda each: cases[each].truth,
+        )
+        return learned.of(columns(mine, set()))
+
+    return foretell if len(sets) > 3 else lambda one: np.full(len(cases[one].networks), np.nan)

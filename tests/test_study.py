@@ -2,12 +2,16 @@
 
 import json
 import math
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
-from headstart.errors import StoreError
+from headstart.errors import StoreError, UsageError
 from headstart.study.saved import labels_for
-from headstart.study.units import Outcome, Shelf, Unit, budgets, run
+from headstart.study.turns import turn
+from headstart.study.units import Outcome, Shelf, Unit, budgets, part_of, run
 
 UNITS = [Unit(arm, labels, seed) for arm in ("probe", "scratch") for labels in (16, 32) for seed in (0, 1)]
 
@@ -38,14 +42,116 @@ def test_other_data_has_outcomes_of_its_own(tmp_path):
     assert Shelf(tmp_path, "data a").find(UNITS[1]) is None
 
 
-def test_a_damaged_file_is_done_again(tmp_path):
-    shelf = Shelf(tmp_path, "data a")
+def test_what_decides_one_arm_alone_does_not_touch_the_others(tmp_path):
+    before, after = Shelf(tmp_path, "data a"), Shelf(tmp_path, "data a", {"probe": "another plan"})
+    for unit in UNITS:
+        before.keep(outcome(unit))
+    assert [after.find(unit) is None for unit in UNITS] == [unit.arm == "probe" for unit in UNITS]
+
+
+def test_a_damaged_file_is_told_in_one_sentence_and_done_again(tmp_path):
+    told = []
+    shelf = Shelf(tmp_path, "data a", told=told.append)
     shelf.keep(outcome(UNITS[0]))
     (file,) = tmp_path.iterdir()
-    assert json.loads(file.read_text())["unit"] == {"arm": "probe", "labels": 16, "seed": 0}
-    for damage in ("", "{", '{"score": "much"}', "[1]"):
+    whole = json.loads(file.read_text())
+    assert whole["unit"] == {"arm": "probe", "labels": 16, "seed": 0}
+    for damage, why in (
+        ("", "it is not JSON"),
+        ("{", "it is not JSON"),
+        ("[1]", "it is no JSON object"),
+        ('{"score": "much"}', "it has no draws"),
+        (json.dumps({**whole, "score": "much"}), "could not convert string to float: 'much'"),
+        (json.dumps({**whole, "draws": []}), "it is not of this unit"),
+        (json.dumps({**whole, "unit": {"arm": "probe", "labels": 32, "seed": 0}}), "it is not of this unit"),
+    ):
         file.write_text(damage)
         assert shelf.find(UNITS[0]) is None
+        assert told.pop() == f"the outcome {file} is damaged ({why}); its unit counts as not done"
+    assert list(run(UNITS[:1], shelf, outcome)) == [outcome(UNITS[0])]
+    assert Shelf(tmp_path, "data a").find(UNITS[0]) == outcome(UNITS[0])
+
+
+def test_files_without_joules_still_count(tmp_path):
+    shelf, metered = Shelf(tmp_path, "data a"), replace(outcome(UNITS[0]), joules=12.5, known="estimated: so")
+    shelf.keep(metered)
+    assert shelf.find(UNITS[0]) == metered
+    (file,) = tmp_path.glob("*.json")
+    said = json.loads(file.read_text())
+    del said["joules"], said["known"]
+    file.write_text(json.dumps(said))
+    assert shelf.find(UNITS[0]) == outcome(UNITS[0])
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from headstart.study.turns import turn
+from headstart.study.units import Outcome, Shelf, Unit
+unit, folder = Unit("probe", 16, 0), Path(sys.argv[1])
+with turn(folder / "turns", "probe 16 0") as mine:
+    print(mine, flush=True)
+    if sys.stdin.readline():
+        Shelf(folder, "data a").keep(Outcome(unit, 0.5, 1.0, 1, (0.5,)))
+"""
+
+
+@pytest.mark.parametrize("ends", ["done", "killed"])
+def test_a_unit_that_another_process_is_at_comes_last_and_is_done_once(tmp_path, ends):
+    did = []
+
+    def do(unit):
+        did.append(unit)
+        return outcome(unit)
+
+    with subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path)], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdin
+        assert other.stdout
+        assert other.stdout.readline() == "True\n"
+        outcomes = run(UNITS, Shelf(tmp_path, "data a"), do)
+        assert [next(outcomes).unit for _ in UNITS[1:]] == UNITS[1:]
+        if ends == "done":
+            other.stdin.write("go on\n")
+            other.stdin.flush()
+        else:
+            other.kill()
+        last = next(outcomes)
+    assert last.unit == UNITS[0]
+    assert last.score == (0.5 if ends == "done" else outcome(UNITS[0]).score)
+    assert did == (UNITS[1:] if ends == "done" else [*UNITS[1:], UNITS[0]])
+
+
+def test_turns_at_other_pieces_are_free_and_are_given_back(tmp_path):
+    script = HOLDS.replace("print(mine, flush=True)", "print(mine, flush=True); sys.exit()")
+    with turn(tmp_path / "turns", "scratch 16 0") as mine:
+        done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+        assert (mine, done.stdout) == (True, "True\n")
+    with turn(tmp_path / "turns", "probe 16 0") as mine:
+        done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+        assert (mine, done.stdout) == (True, "False\n")
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    assert done.stdout == "True\n"
+
+
+def test_parts_are_everything_and_nothing_twice():
+    for n in (1, 2, 3, 8, 100):
+        parts = [part_of(UNITS, f"{k}/{n}") for k in range(1, n + 1)]
+        assert sorted(UNITS.index(unit) for part in parts for unit in part) == list(range(len(UNITS)))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1/0", "2", "a/b", "-1/2", "1/2/3", "", "1.5/2"])
+def test_a_part_out_of_range_is_one_sentence(part):
+    with pytest.raises(UsageError, match=r"part '.*' is not K/N with K from 1 to N; write for example --part 2/8\."):
+        part_of(UNITS, part)
+
+
+def test_a_folder_is_tried_before_any_work(tmp_path):
+    Shelf(tmp_path / "a" / "b", "data a").ready()
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StoreError, match=r"writing .* failed: .*; free space or choose another folder with -o"):
+        Shelf(tmp_path / "file" / "b", "data a").ready()
 
 
 def test_a_disk_that_refuses_is_one_sentence_and_leaves_nothing(tmp_path):
@@ -58,9 +164,18 @@ def test_a_disk_that_refuses_is_one_sentence_and_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("rows", "classes", "expected"),
-    [(400, 2, (25, 50, 100, 200, 400)), (40, 2, (20, 40)), (20, 2, (20,)), (300, 70, (150, 300)), (10, 3, (10,))],
+    [
+        (400, 2, (16, 80, 400)),
+        (5000, 2, (16, 89, 500)),
+        (64, 2, (16, 32, 64)),
+        (40, 2, (16, 40)),
+        (20, 2, (20,)),
+        (300, 70, (140, 300)),
+        (10, 3, (10,)),
+        (5000, 400, (800,)),
+    ],
 )
-def test_budgets_go_by_halves_down_to_two_rows_of_a_class(rows, classes, expected):
+def test_budgets_go_by_equal_factors_from_two_rows_of_a_class_to_500(rows, classes, expected):
     assert budgets(rows, classes) == expected
 
 

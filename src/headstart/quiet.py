@@ -11,6 +11,7 @@ _SAID = {
     "DO_NOT_TRACK": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "true",
+    "CODECARBON_LOG_LEVEL": "critical",
     # threads that wait by spinning stall each other for minutes where two programs share two cores
     "OMP_WAIT_POLICY": "PASSIVE",
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,7 +34,8 @@ from headstart.errors import UsageError
 from headstart.units import human
 
 if TYPE_CHECKING:
-    from headstart.verbs.compare import Comparison, Point
+    from headstart.report.comparison import Comparison
+    from headstart.study.points import Point
     from headstart.verbs.rank import Ranked, Ranking
 
 Sources = Annotated[
@@ -41,12 +43,16 @@ Sources = Annotated[
     typer.Option("--sources", help="Networks and skills (skill:PATH), with commas between; else those on disk."),
 ]
 Rows = Annotated[int, typer.Option("--rows", help="Examples to look at, at most.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the outcomes; default NAME.comparison.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of outcomes and page; default NAME.comparison.")]
 Arms = Annotated[str, typer.Option("--arms", help="Some of them, with commas between.")]
-Labels = Annotated[str | None, typer.Option("--labels", help="Rows to learn from, with commas between.")]
+Plans = Annotated[str | None, typer.Option("--plans", help="Plan files, each one arm more, with commas between.")]
+Part = Annotated[str | None, typer.Option("--part", help="K/N: every N-th piece of work from the K-th on, no others.")]
+Labels = Annotated[
+    str | None, typer.Option("--labels", help="Rows to learn from, with commas between; else three up to 500.")
+]
 Seeds = Annotated[int, typer.Option("--seeds", help="Times that everything is done with other rows.")]
 Source = Annotated[str | None, typer.Option(help="Pretrained network, as `headstart models` lists them.")]
-Scratch = Annotated[str, typer.Option(help="Time for the same network from random weights.")]
+Scratch = Annotated[str, typer.Option(help="Time for each training of the whole network: scratch and whole.")]
 Estimates = Annotated[bool, typer.Option("--estimates", help="Add published estimators of transferability.")]
 
 
@@ -132,14 +138,17 @@ def _estimates(name: str, values: Mapping[str, float]) -> list[str]:
 
 
 def compare(
+    context: typer.Context,
     data: Data,
     out: Out = None,
     arms: Arms = "majority,classical,scratch,probe,chosen,whole",
+    plans: Plans = None,
     labels: Labels = None,
     seeds: Seeds = 3,
+    part: Part = None,
     source: Source = None,
     metric: Metric = None,
-    scratch: Scratch = "20s",
+    scratch: Scratch = "5s",
     task: Task = None,
     text: Text = None,
     image: Image = None,
@@ -152,7 +161,7 @@ def compare(
 ) -> None:
     """What the pretrained network is worth: ways to learn, over budgets of labels, on the same rows.
 
-    An interrupted comparison goes on where it was.
+    An interrupted comparison goes on where it was, and several machines may each do a part of it in one folder.
     """
     at_least(0, threads=threads)
     allowed = seconds(scratch, "--scratch") or 0.0
@@ -163,8 +172,10 @@ def compare(
             data,
             out,
             arms=_names(arms),
+            plans=_names(plans),
             labels=[_count(each) for each in _names(labels)],
             seeds=seeds,
+            part=part,
             options=columns(task, text, image, label, group, time),
             source=source,
             metric=metric,
@@ -172,26 +183,35 @@ def compare(
             threads=threads,
             cache=cache,
             teller=teller,
+            command=f"headstart {shlex.join(context.obj)}",
         )
-    told = {**asdict(found), "folder": str(found.folder), "words": list(found.words)}
-    show(told, as_json, lambda: compared(found))
+    paths = {"folder": str(found.folder), "page": str(found.page) if found.page else None}
+    show({**asdict(found), **paths, "words": found.words}, as_json, lambda: compared(found))
 
 
 def compared(found: Comparison) -> str:
-    """Scores and seconds by arm and budget, and what follows."""
+    """Scores, seconds and joules by arm and budget, and what follows."""
+    from headstart.report.savings import joules, name_of, seeded
+
     counts = sorted({point.labels for point in found.points})
-    by_arm: dict[str, list[Point]] = {}
-    for point in found.points:
-        by_arm.setdefault(point.arm, []).append(point)
     right = tuple(range(1, len(counts) + 1))
-    head = (f"{found.metric}, labels:", *(f"{count:,}" for count in counts))
-    lines = table([head, *((arm, *map(_score, points)) for arm, points in by_arm.items())], right=right)
-    times = [("seconds", *("" for _ in counts))]
-    times += [(arm, *(f"{point.seconds:.1f}" for point in points)) for arm, points in by_arm.items()]
-    lines += ["", *table(times, right=right), ""]
+    by_arm = {arm: {p.labels: p for p in found.points if p.arm == arm} for arm in found.arms}
+
+    def rows(head: str, cell: Callable[[Point], str]) -> list[tuple[str, ...]]:
+        cells = [(arm, *(cell(own[n]) if n in own else "" for n in counts)) for arm, own in by_arm.items()]
+        return [(head, *(f"{count:,}" for count in counts)), *cells]
+
+    lines = [*table(rows(f"{found.metric}, labels:", _score), right=right), ""]
+    lines += [*table(rows("seconds", lambda point: f"{point.seconds:.1f}"), right=right), ""]
+    if found.energy:
+        lines += [*table(rows(name_of("joules", found), lambda point: joules(point.joules)), right=right), ""]
     lines += [line for sentence in found.words for line in wrapped(sentence)]
-    asked = f"{found.seeds} seeds, {found.test:,} test rows each, {found.source}; outcomes: {found.folder}"
-    return "\n".join([*lines, asked])
+    lines.append(f"{seeded(found)}, {found.test:,} test rows each, {found.source}; outcomes: {found.folder}")
+    if found.missing:
+        lines.append(f"{found.missing} pieces of work are missing: run the other parts, or the same without --part")
+    else:
+        lines.append(f"page: {found.page}")
+    return "\n".join(lines)
 
 
 def _score(point: Point) -> str:

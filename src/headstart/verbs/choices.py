@@ -26,6 +26,7 @@ from headstart.verbs.watch import peak_memory
 _HEADS = 2000  # rows that a head is timed on, at most
 _CLASSICAL = 200  # rows that the classical way is timed on, at most
 _REHEARSED = 200  # rows of a rehearsal
+_NOTED = ("load", "step", "fill", "tuned", "memory")  # costs of a tail
 _BESIDE = 0.02  # chance of being the best from which on a network is joined with others
 _SPREAD = {"head": 0.15, "tail": 0.2}  # deviation of the log of what a fit takes against what was foretold
 _MEMORY = 0.12  # the same of memory
@@ -231,7 +232,7 @@ class Choices:
         """Make sure that the costs of a tail of this depth are known; says where they come from."""
         depth = recipe.plan.depth
         known = costs.known()
-        if all(f"{part} {depth}" in known for part in ("load", "step", "fill", "tuned")):
+        if all(f"{part} {depth}" in known for part in _NOTED):
             return "as earlier runs of this network took here"
         self.contest.teller.say(f"rehearsing {recipe.name} of {suits.features.held.card.name} on a few rows")
         from headstart.adapt.rehearse import rehearse
@@ -239,6 +240,8 @@ class Choices:
         data = self.contest.data
         rows = some(data, self.contest.train, _REHEARSED, seed=self.contest.ask.seed)
         rehearse(suits.features.held, data.take(rows), recipe, self.contest.cache, costs)
+        kept = memory_of_rows(suits.features.held.widths) * len(suits.rows)
+        costs.note(**{f"memory {depth}": peak_memory() - kept})
         return f"a rehearsal on {len(rows)} rows"
 
     def _size(self, suits: Suits) -> float:

@@ -125,7 +125,7 @@ def write_digits(folder: Path, cache: Path, seed: int) -> Path:
     from sklearn.datasets import load_digits
 
     images, target = load_digits(return_X_y=True)
-    train, test = _draw(target, _DIGIT_LABELS, seed)
+    train, test = _draw(np.asarray(target), _DIGIT_LABELS, seed)
     for part, chosen in (("train", train), ("test", test)):
         for row in chosen:
             place = folder / part / str(target[row])
