@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +35,7 @@ Broken = Callable[[int, str], None]
 _PICTURES = 8  # to a batch: throughput is the same from 1 to 32, and small ones start sooner
 _TOKENS = 2048  # to a batch of texts
 _ROWS = 1024  # to a chunk of the store
+_ASIDE = "-aside-"  # before what makes the name of a folder of a trial its own
 _TIMED = 32  # examples from which on the time of their reading says how fast the network is
 
 
@@ -266,6 +268,7 @@ def open_tuned(
     *,
     threads: int = 0,
     device: str = "auto",
+    aside: bool = False,
 ) -> Held:
     """A pretrained network with some of its weights replaced, its last pooled output only; traced once.
 
@@ -273,8 +276,10 @@ def open_tuned(
         tail: TAIL + parameter name -> values.
         make: the network that the tail is of.
         device: as of `open_held`.
+        aside: whether it is on trial, in a folder of its own: another process may be trying the same. `settle` gives it
+            the place where it is found again, `forget` removes it.
     """
-    digest = _digest(card, tail)
+    digest = _digest(card, tail) + (f"{_ASIDE}{uuid.uuid4().hex}" if aside else "")
     network = _engine(folder_of(cache, digest), card, make, last=True, threads=threads, device=device)
     return Held(card, digest, network, cache, threads, device)
 
@@ -282,6 +287,16 @@ def open_tuned(
 def forget(held: Held) -> None:
     """Remove what is on disk of a tuned network that is not kept; one that is open goes on working."""
     shutil.rmtree(folder_of(held.cache, held.weights), ignore_errors=True)
+
+
+def settle(held: Held) -> Held:
+    """The network that was on trial, at the place where a skill with its tail looks for it."""
+    weights = held.weights.partition(_ASIDE)[0]
+    try:
+        folder_of(held.cache, held.weights).rename(folder_of(held.cache, weights))
+    except OSError:  # it is there already, or runs through PyTorch and has no folder
+        forget(held)
+    return replace(held, weights=weights)
 
 
 def _engine(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.adapt.costs import Costs
 from headstart.adapt.deeper import Verdict, judged, verdict
-from headstart.adapt.held import Progress, Reader, forget, open_tuned
+from headstart.adapt.held import Progress, Reader, forget, open_tuned, settle
 from headstart.adapt.probe import Ask, Folds, Outputs, Rung, fit_probe, look
 from headstart.adapt.recipes import Recipe, recipes, worth_a_try
 from headstart.core.plan import Plan
@@ -203,7 +203,9 @@ class Learner:
         )
         tail = tail_of(stack, recipe.plan.depth)
         with costs.timed(f"tuned {recipe.plan.depth}"):
-            tuned = open_tuned(held.card, tail, lambda: stack, self.cache, threads=held.threads, device=held.device)
+            tuned = open_tuned(
+                held.card, tail, lambda: stack, self.cache, threads=held.threads, device=held.device, aside=True
+            )
 
         def read(wanted: Rows, progress: Progress | None = None) -> NDArray:
             return tuned.read(self.data.take(wanted), progress=progress)[0]
@@ -215,7 +217,9 @@ class Learner:
         took = time.perf_counter() - start
         rungs = (*above.rungs, Rung(recipe.name, recipe.plan.depth, taps, (scored,), took, beside))
         kept = said.pays or self.depth is not None
-        if not (kept and last):
+        if kept and last:
+            tuned = settle(tuned)
+        else:
             forget(tuned)
         if not kept:
             return None, replace(above, rungs=rungs, rule=_rule(recipe, said) + above.rule)

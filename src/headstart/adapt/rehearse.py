@@ -25,6 +25,6 @@ def rehearse(held: Reader, few: Dataset, recipe: Recipe, cache: Path, costs: Cos
     stack = tune(held.card, few, few.y, short, cache, threads=held.threads)
     tail = tail_of(stack, depth)
     with costs.timed(f"tuned {depth}"):
-        tuned = open_tuned(held.card, tail, lambda: stack, cache, threads=held.threads, device=held.device)
+        tuned = open_tuned(held.card, tail, lambda: stack, cache, threads=held.threads, device=held.device, aside=True)
     tuned.read(few)
     forget(tuned)
