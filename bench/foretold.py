@@ -24,30 +24,37 @@ Foretell = Callable[[int], NDArray]  # case -> (networks,) what is foretold, hig
 
 
 def ways(cases: Sequence[Case]) -> dict[str, Foretell]:
-    """Name -> what is foretold without any training."""
-    found: dict[str, Foretell] = {PROBE: lambda one: cases[one].column("probe")}
-    if all("softer" in each for case in cases for each in case.said):
-        for name, words in SOFTER.items():
-            found[words] = lambda one, name=name: _softer(cases[one], name)
-        found["probe and its log loss, half each"] = lambda one: _together(cases[one], ("probe", "log_loss"))
-        found["mean of probe and its probability of the right class"] = lambda one: _plain(cases[one])
-        found["probe and its log loss, weighed"] = _weighed(cases, ("probe", "log_loss"))
-    for name in ESTIMATORS:
-        found[f"{name}, last layer"] = lambda one, name=name: cases[one].estimates(name)
-    found["prior: parameters"] = lambda one: np.log(cases[one].column("parameters"))
-    found["prior: blocks"] = lambda one: cases[one].column("blocks")
+    """Name -> what is foretold without any training; priors of networks only where all cases have the same."""
+    found = alone(cases)
+    for name, columns in {
+        "probe and its log loss": ("probe", "log_loss"),
+        "probe and nearest neighbours": ("probe", "knn"),
+        "probe and parameters": ("probe", "parameters"),
+    }.items():
+        found[f"{name}, weighed"] = _weighed(cases, columns)
+    if len({case.networks for case in cases}) > 1:
+        return found
     if all(name in IMAGENET for name in cases[0].networks):
         found["prior: ImageNet"] = lambda one: np.array([IMAGENET[name] for name in cases[one].networks])
     found["prior: mean of the other data sets"] = lambda one: _elsewhere(cases, {cases[one].name})
     found["probe and prior of the other data sets, weighed"] = _weighed(cases, ("elsewhere", "probe"))
-    found["probe and parameters, weighed"] = _weighed(cases, ("probe", "parameters"))
+    found["probe, its gain elsewhere added"] = lambda one: _gained(cases, one)
     found["all, weighed"] = _weighed(cases, ("elsewhere", "probe", "parameters", "knn", "logme", "h_score", "n_leep"))
+    return found
+
+
+def alone(cases: Sequence[Case]) -> dict[str, Foretell]:
+    """Name -> what is foretold of a data set's networks with no other data set in view."""
+    found: dict[str, Foretell] = {PROBE: lambda one: cases[one].column("probe")}
+    for name, words in SOFTER.items():
+        found[words] = lambda one, name=name: _softer(cases[one], name)
+    for name in ESTIMATORS:
+        found[f"{name}, last layer"] = lambda one, name=name: cases[one].estimates(name)
+    found["mean of probe and its probability of the right class"] = lambda one: _plain(cases[one])
+    found["probe and its log loss, half each"] = lambda one: _together(cases[one], ("probe", "log_loss"))
     found["probe and nearest neighbours, half each"] = lambda one: _together(cases[one], ("probe", "knn"))
-    found["probe, nearest neighbours and logme, a third each"] = lambda one: _together(
-        cases[one], ("probe", "knn", "logme")
-    )
-    found["probe and nearest neighbours, weighed"] = _weighed(cases, ("probe", "knn"))
-    found["probe + gain of the other data sets"] = lambda one: _gained(cases, one)
+    found["prior: parameters"] = lambda one: np.log(cases[one].column("parameters"))
+    found["prior: blocks"] = lambda one: cases[one].column("blocks")
     return found
 
 

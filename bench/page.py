@@ -11,7 +11,8 @@ MARKS = {}  # (machine, versions) -> the letters of its footnote, in order of ap
 
 
 def main():
-    parts = [part for make in (single, draws, throughput, depth, ranking, memory, start) if (part := make())]
+    every = (single, draws, throughput, depth, ranking, live, deviation, chance, memory, start)
+    parts = [part for make in every if (part := make())]
     said = "Written by `bench/page.py` out of `bench/results.json`; [how each is run](../bench/README.md)."
     marks = "The letters under *on* name machine and versions, at the end of the page."
     PAGE.write_text("\n\n".join(["# Results", f"{said} {marks}", *parts, footnotes()]) + "\n", "utf8")
@@ -119,6 +120,72 @@ def ranking():
         "that the network on top loses against the best: means over the data sets, intervals by a bootstrap over them."
     )
     return section("Ranking", what, ("table", "way", "sets", "tau", "95 %", "points lost", "95 %"), lines)
+
+
+def live():
+    """What `rank` foretells beside what fine-tuning gave."""
+    lines = []
+    for row in sorted(rows("live ranking"), key=lambda row: (*group_of(row), -row["tau"])):
+        tau = (f"{row['tau']:.3f}", between(row["tau_low"], row["tau_high"], "{:.3f}".format))
+        lost = (f"{row['lost']:.2f}", between(row["lost_low"], row["lost_high"], "{:.2f}".format))
+        lines.append((*group_of(row), row["way"], *tau, *lost, f"{row['lost_apart']:+.2f}", *origin([row])))
+    what = (
+        "Networks that were really fine-tuned, on test rows that nothing had seen; the truth of each is its new head "
+        "or its tuned tail, whichever `fit` would keep (*kept*). "
+        "Weighted Kendall tau, and the points that the network on top loses against the best; intervals by a bootstrap "
+        "over data sets, and over test rows for the points. The best of many is partly luck of the test rows, so that "
+        "the points are too many; apart, the best is chosen on one half of the test rows and compared on the other."
+    )
+    head = ("networks", "truth", "count", "sets", "foretold by", "tau", "95 %", "points lost", "95 %", "apart")
+    return section("Ranking, live", what, head, lines)
+
+
+def deviation():
+    """How far tuning strays from its probe."""
+    lines = []
+    for row in sorted(rows("live deviation"), key=lambda row: (*group_of(row), row["near"] or 1)):
+        near = "all" if row["near"] is None else f"within {100 * row['near']:.0f} points of the best probe"
+        parts = (f"{100 * row[name]:.2f}" for name in ("deviation", "of_test_rows", "of_probe_rows", "beyond"))
+        spread = between(row["beyond_low"], row["beyond_high"], lambda value: f"{100 * value:.2f}")
+        lines.append((*group_of(row), near, row["freedom"], *parts, spread, *origin([row])))
+    what = (
+        "Deviation of truth less probe over the networks of a data set, in points, and what is left of it when the "
+        "noise of test rows and of the probe's rows is taken off; the interval is a bootstrap over data sets."
+    )
+    head = ("networks", "truth", "count", "sets", "which", "degrees of freedom", "deviation", "of test rows",
+            "of the probe's rows", "beyond", "95 %")  # fmt: skip
+    return section("What no probe foretells", what, head, lines)
+
+
+def chance():
+    """Whether the chances that `rank` says come true."""
+    lines = []
+    for row in sorted(rows("live calibration"), key=lambda row: (*group_of(row), row["by"], row["assumed"])):
+        bins = ", ".join(f"{percent(said)} → {percent(came)} ({count})" for count, said, came in row["bins"])
+        held = (percent(row["alike_holds_the_best"]), percent(row["alike_holds_one_as_good"]))
+        regret = (f"{row['regret_foretold']:.2f}", f"{row['regret_happened']:.2f}")
+        numbers = (
+            row["by"],
+            f"{100 * row['assumed']:.2f}",
+            f"{row['log_score']:.3f}",
+            *held,
+            f"{row['alike_size']:.1f}",
+            *regret,
+        )
+        lines.append((*group_of(row), *numbers, bins, *origin([row])))
+    what = (
+        "For each deviation that is assumed beyond the rows: mean log of the chance that the best was given, how often "
+        "the best (or one within half a point of it) is among those that cannot be told apart, how many those are, the "
+        "regret that was foretold for the network on top and what it lost, and chances said → come true (networks)."
+    )
+    head = ("networks", "truth", "count", "sets", "by", "assumed", "log score", "holds the best %",
+            "holds one as good %", "size", "regret foretold", "happened", "chances %")  # fmt: skip
+    return section("Chances", what, head, lines)
+
+
+def group_of(row):
+    """Which networks on how many data sets, by which truth."""
+    return f"{row['kind']}, {row['group']}", row["truth"], row["networks"], row["sets"]
 
 
 def memory():

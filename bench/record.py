@@ -33,7 +33,7 @@ def add(bench, same, **values):
         **values,
         "cpu": cpu(),
         "versions": values.get("versions") or {name: version(name) for name in OURS},
-        "commit": commit(),
+        "commit": values.get("commit") or commit(),
         "date": datetime.now(UTC).date().isoformat(),
     }
     who = ("bench", "cpu", *same)

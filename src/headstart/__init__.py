@@ -12,7 +12,9 @@ from headstart.version import __version__
 if TYPE_CHECKING:
     from headstart.verbs.compare import compare
     from headstart.verbs.demo import demo
+    from headstart.verbs.differ import differ
     from headstart.verbs.export import export
+    from headstart.verbs.familiar import familiar
     from headstart.verbs.fit import fit
     from headstart.verbs.inspect import inspect
     from headstart.verbs.models import models
@@ -28,8 +30,10 @@ __all__ = [
     "__version__",
     "compare",
     "demo",
+    "differ",
     "evaluate",
     "export",
+    "familiar",
     "fit",
     "inspect",
     "models",

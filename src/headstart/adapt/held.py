@@ -257,7 +257,8 @@ def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Reader
 
         return with_tail(card, tail, cache)
 
-    return open_tuned(card, tail, make, cache, threads=threads)
+    # norms alone were laid over where a head on any layers was learned
+    return open_tuned(card, tail, make, cache, threads=threads, last=skill.manifest["depth"] > 1)
 
 
 def open_tuned(
@@ -268,19 +269,21 @@ def open_tuned(
     *,
     threads: int = 0,
     device: str = "auto",
+    last: bool = True,
     aside: bool = False,
 ) -> Held:
-    """A pretrained network with some of its weights replaced, its last pooled output only; traced once.
+    """A pretrained network with some of its weights replaced; traced once.
 
     Args:
         tail: TAIL + parameter name -> values.
         make: the network that the tail is of.
         device: as of `open_held`.
+        last: whether the last pooled output is all that is wanted.
         aside: whether it is on trial, in a folder of its own: another process may be trying the same. `settle` gives it
             the place where it is found again, `forget` removes it.
     """
-    digest = _digest(card, tail) + (f"{_ASIDE}{uuid.uuid4().hex}" if aside else "")
-    network = _engine(folder_of(cache, digest), card, make, last=True, threads=threads, device=device)
+    digest = _digest(card, tail) + ("" if last else "-taps") + (f"{_ASIDE}{uuid.uuid4().hex}" if aside else "")
+    network = _engine(folder_of(cache, digest), card, make, last=last, threads=threads, device=device)
     return Held(card, digest, network, cache, threads, device)
 
 

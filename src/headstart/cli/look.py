@@ -1,16 +1,32 @@
-"""The command that only looks: data before anything is learned from it."""
+"""The command that only looks: data before anything is learned from it, alone or beside what was seen before."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.options import Data, Group, Image, Json, Label, Seed, Task, Text, Time, at_least, columns
+from headstart.cli.options import (
+    Cache,
+    Data,
+    Group,
+    Image,
+    Json,
+    Label,
+    Seed,
+    Task,
+    Text,
+    Threads,
+    Time,
+    at_least,
+    columns,
+)
 from headstart.cli.show import WIDTH, show, table, wrapped
 from headstart.cli.tell import Console
+from headstart.errors import UsageError
 
 if TYPE_CHECKING:
     from headstart.verbs.inspect import Inspection
@@ -20,8 +36,25 @@ _PROBLEMS = 10
 _BAR = 24  # columns of the largest class's bar
 
 
+Against = Annotated[
+    Path | None, typer.Option("--against", help="Another data set, with labels or without: how does it differ?")
+]
+Source = Annotated[
+    str | None,
+    typer.Option("--source", help="Network that looks; without --against: how far is the data from its own?"),
+]
+Rows = Annotated[int, typer.Option("--rows", help="Examples of each set that a network looks at, at most.")]
+Page = Annotated[Path | None, typer.Option("--out", "-o", help="Write an HTML page of the comparison.")]
+NoExamples = Annotated[bool, typer.Option("--no-examples", help="Keep pictures and texts themselves out of the page.")]
+
+
 def inspect(
     data: Data,
+    against: Against = None,
+    source: Source = None,
+    out: Page = None,
+    no_examples: NoExamples = False,
+    rows: Rows = 500,
     task: Task = None,
     text: Text = None,
     image: Image = None,
@@ -29,14 +62,32 @@ def inspect(
     group: Group = None,
     time: Time = None,
     seed: Seed = 0,
+    threads: Threads = 0,
+    cache: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """What the data is and what is wrong with it, in a moment. Exit code 1 when `fit` would refuse it."""
-    at_least(0, seed=seed)
+    """What the data is and what is wrong with it, in a moment. Exit code 1 when `fit` would refuse it.
+
+    With --against or --source: how far it is from another data set, or from what a network was trained on, of what
+    kind the mismatch is and what to do about it.
+    """
+    at_least(0, seed=seed, threads=threads)
+    options = columns(task, text, image, label, group, time)
+    if against is not None or source is not None:
+        from headstart.cli.apart import Asked, compared, familiar
+
+        asked = Asked(options, rows, not no_examples, seed, threads, cache, out)
+        if against is not None:
+            compared(data, against, source, asked, as_json)
+        else:
+            familiar(data, str(source), asked, as_json)
+        return
+    if out is not None or no_examples:
+        raise UsageError("-o and --no-examples are of a comparison; name another data set with --against.")
     from headstart.verbs.inspect import inspect as verb
 
     with Console() as teller:
-        found = verb(data, options=columns(task, text, image, label, group, time), seed=seed, teller=teller)
+        found = verb(data, options=options, seed=seed, teller=teller)
     show({**asdict(found), "usable": found.usable}, as_json, lambda: in_words(found))
     if not found.usable:
         raise typer.Exit(1)

@@ -56,6 +56,10 @@ def fit(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or eager.")] = "auto",
     no_examples: Annotated[bool, typer.Option("--no-examples", help="Keep data out of report and skill.")] = False,
     scratch: Annotated[str | None, typer.Option(help="Time to train the same network from scratch beside it.")] = None,
+    adapt_to: Annotated[Path | None, typer.Option(help="Data without labels that the head is made for.")] = None,
+    adapt_by: Annotated[
+        str | None, typer.Option(help="Way to it, such as entropy; else chosen without labels.")
+    ] = None,
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
@@ -77,6 +81,8 @@ def fit(
         budget=allowed,
         examples=not no_examples,
         scratch=beside,
+        adapt_to=adapt_to,
+        adapt_by=adapt_by,
     )
     with Console() as teller:
         skill = verb(
@@ -110,6 +116,7 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, a table, or - for lines of standard input.")],
     every: Annotated[bool, typer.Option("--all", help="Add a column p_CLASS for every class.")] = False,
     column: Annotated[str | None, typer.Option(help="Column of a table that holds texts or picture paths.")] = None,
+    adapt: Annotated[bool, typer.Option("--adapt", help="Norm the network by these inputs, for this call.")] = False,
     threads: Threads = 0,
     cache: Cache = None,
     as_json: Json = False,
@@ -121,7 +128,7 @@ def predict(
 
     with Console() as teller:
         predictor = open_predictor(skill, cache=cache, threads=threads)
-        rows = verb(predictor, list(inputs), column=column, teller=teller)
+        rows = verb(predictor, list(inputs), column=column, adapt=adapt, cache=cache, threads=threads, teller=teller)
         lost = sum(row.error is not None for row in rows)
         if lost:
             teller.say(f"{lost} of {len(rows)} inputs could not be read; the reasons stand under `error`.")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.core.evaluate import device_of, evaluating, run_held
 from headstart.core.examples import Arrays, Examples, Read
@@ -32,6 +33,10 @@ class Step:
         out: (b, ...) outputs of the head.
         y: (b, ...) targets.
         rows: (b,) positions in the training examples.
+        features: (b, d) what the head read to give `out`.
+        draw: name of a set beside the training examples -> the state of a random batch of it, at the same cut.
+        through: such a state -> (features, outputs) of the learning blocks, with gradients.
+        done: share of the steps that are behind, 0 <= done < 1.
     """
 
     stack: Stack
@@ -39,12 +44,23 @@ class Step:
     out: Tensor
     y: Tensor
     rows: NDArray[np.int64]
+    features: Tensor
+    draw: Callable[[str], State]
+    through: Callable[[State], tuple[Tensor, Tensor]]
+    done: float
 
 
 class Penalty(Protocol):
     """A scalar that is added to the task's loss."""
 
     def __call__(self, step: Step) -> Tensor: ...
+
+
+@runtime_checkable
+class Owner(Protocol):
+    """A penalty with weights of its own, which the optimizer moves at the head's rate."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
 
 
 class Prefix(Protocol):
@@ -73,6 +89,7 @@ def fit(
     plan: Plan,
     *,
     penalties: Sequence[Penalty] = (),
+    beside: Mapping[str, Examples] | None = None,
     store: Store | None = None,
     prefix: Prefix | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
@@ -83,12 +100,13 @@ def fit(
     that come out are the same up to the store's number format.
 
     Args:
+        beside: further sets of examples that penalties draw rows of, by name; they need no targets.
         prefix: a faster way to run the held blocks for the store; None runs the stack itself.
 
     Raises:
         DepthError: plan.depth is outside 0..len(stack).
         SharedError: a parameter is on both sides of the cut.
-        DataError: no targets.
+        DataError: no targets, or a penalty that draws from a set that is not beside.
         StoreError: a store together with examples that draw random views.
     """
     if data.y is None:
@@ -97,10 +115,19 @@ def fit(
     stack.learn(plan.depth).train()
     held = _Held(stack, data, cut, _tables(store, stack, data, cut, prefix))
     parameters = _parameters(stack, plan, cut)
+    parameters += [_group(list(p.parameters()), plan.lr) for p in penalties if parameters and isinstance(p, Owner)]
+    aside = _Beside(
+        plan,
+        {
+            name: _Held(stack, examples, cut, _tables(store, stack, examples, cut, prefix))
+            for name, examples in (beside or {}).items()
+        },
+    )
     optimizer = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=plan.weight_decay) if parameters else None
     device = device_of(stack)
     targets = torch.from_numpy(np.ascontiguousarray(data.y)).to(device)
     draw = np.random.default_rng([plan.seed, 0])
+    through = partial(_through, stack, cut=cut, precision=plan.precision)
     losses: list[float] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)  # dropout has no generator of its own: the fork gives the caller's back
@@ -109,16 +136,18 @@ def fit(
             total = 0.0
             order = batches(len(data), plan.batch, draw, data.lengths)
             for index, rows in enumerate(order):
-                rate = plan.rate(epoch * len(order) + index, plan.epochs * len(order))
+                place, steps = epoch * len(order) + index, plan.epochs * len(order)
+                rate = plan.rate(place, steps)
                 for group in optimizer.param_groups:
                     group["lr"] = group["full"] * rate
                 state = held(rows, draw)
                 y = targets[torch.from_numpy(rows).to(device)]
-                out = _outputs(stack, state, cut, plan.precision)
+                features, out = through(state)
                 loss = task.loss(out, y)
                 total += loss.item() * len(rows)
                 for penalty in penalties:
-                    loss = loss + penalty(Step(stack, state, out, y, rows))
+                    step = Step(stack, state, out, y, rows, features, aside, through, place / steps)
+                    loss = loss + penalty(step)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -130,8 +159,8 @@ def fit(
     return Run(plan, tuple(losses), learned, rest, bool(held.tables))
 
 
-def _outputs(stack: Stack, state: State, cut: int, precision: str) -> Tensor:
-    """What the head gives for what enters block `cut`.
+def _through(stack: Stack, state: State, cut: int, precision: str) -> tuple[Tensor, Tensor]:
+    """What the head reads, and what it gives, for what enters block `cut`.
 
     The head itself is computed in float32: a fitted one has large weights whose sum nearly cancels, and the three
     digits of bfloat16 are not enough for that.
@@ -139,7 +168,8 @@ def _outputs(stack: Stack, state: State, cut: int, precision: str) -> Tensor:
     head = max(cut, len(stack) - 1)
     with torch.autocast(device_of(stack).type, torch.bfloat16, enabled=precision == "bfloat16"):
         state = stack(state, start=cut, stop=head)
-    return stack({**state, "h": state["h"].float()}, start=head)["h"]
+    features = state["h"].float()
+    return features, stack({**state, "h": features}, start=head)["h"]
 
 
 def seconds_per_step(
@@ -163,7 +193,7 @@ def seconds_per_step(
         for _ in range(2):
             start = time.perf_counter()
             state = held(np.arange(len(few)), draw)
-            task.loss(_outputs(stack, state, cut, plan.precision), y).backward()
+            task.loss(_through(stack, state, cut, plan.precision)[1], y).backward()
             stack.zero_grad(set_to_none=True)
             taken.append(time.perf_counter() - start)
         stack.learn(depth)
@@ -250,6 +280,37 @@ class _Held:
         return {name: t.to(device, torch.float32 if t.is_floating_point() else t.dtype) for name, t in state.items()}
 
 
+class _Beside:
+    """Random batches of the sets beside the training examples: every row of a set once, then in a new order.
+
+    Each set has a generator of its own, so that the order of the training examples is that of a run without it.
+    """
+
+    def __init__(self, plan: Plan, sets: Mapping[str, _Held]) -> None:
+        self._streams = {
+            name: _endless(held, plan.batch, np.random.default_rng([plan.seed, 4, place]))
+            for place, (name, held) in enumerate(sorted(sets.items()))
+        }
+
+    def __call__(self, name: str) -> State:
+        """The state of the next batch of this set."""
+        if name not in self._streams:
+            there = ", ".join(self._streams) or "none"
+            raise DataError(
+                f"a penalty draws rows of {name!r} and the sets beside are: {there}; "
+                f"pass beside={{{name!r}: examples}} to fit."
+            )
+        return next(self._streams[name])
+
+
+def _endless(held: _Held, batch: int, draw: np.random.Generator) -> Iterator[State]:
+    if not len(held.data):
+        raise DataError("a set beside the training examples has 0 rows; give at least one, or leave the set out.")
+    while True:
+        for rows in batches(len(held.data), batch, draw, held.data.lengths):
+            yield held(rows, draw)
+
+
 def _tables(store: Store | None, stack: Stack, data: Examples, cut: int, prefix: Prefix | None) -> tuple[Table, ...]:
     if store is None or cut == 0:
         return ()
@@ -271,11 +332,15 @@ def _on_cpu(state: State) -> State:
 
 def _parameters(stack: Stack, plan: Plan, cut: int) -> list[dict]:
     groups = [
-        {
-            "params": [p for p in stack.blocks[name].parameters() if p.requires_grad],
-            "full": plan.lr * plan.lr_decay ** (len(stack) - 1 - index),  # before the schedule
-        }
+        _group(
+            [p for p in stack.blocks[name].parameters() if p.requires_grad],
+            plan.lr * plan.lr_decay ** (len(stack) - 1 - index),
+        )
         for index, name in enumerate(stack.names)
         if index >= cut
     ]
     return [group for group in groups if group["params"]]
+
+
+def _group(parameters: list[nn.Parameter], rate: float) -> dict:
+    return {"params": parameters, "full": rate}  # full: before the schedule

@@ -218,6 +218,50 @@ class Stage(_Json):
 
 
 @dataclass(frozen=True)
+class Way(_Json):
+    """One way to a head for a target without labels, as it looks without them.
+
+    Attributes:
+        name: in words.
+        source: the metric on held-out rows of the labelled data.
+        agreement: share of the target's rows answered as most ways answer.
+        information: how sure and spread its answers are, 0..1.
+        refused: why it may not be taken; empty where it may.
+        chosen: whether it was taken.
+    """
+
+    name: str
+    source: float
+    agreement: float
+    information: float
+    refused: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Adaptation(_Json):
+    """A head made for data without labels.
+
+    Attributes:
+        path: of that data.
+        rows: in it.
+        way: in words; adapted: whether that is more than the head as it was.
+        rule: why.
+        ways: all that were tried.
+        before, after: the metric there without and with it, where that data has labels after all; they chose nothing.
+    """
+
+    path: str
+    rows: int
+    way: str
+    adapted: bool
+    rule: str
+    ways: tuple[Way, ...] = ()
+    before: Also | None = None
+    after: Also | None = None
+
+
+@dataclass(frozen=True)
 class Foretold(_Json):
     """What a plan said of the fit that follows it.
 
@@ -248,6 +292,7 @@ class Record(_Json):
         created: ISO 8601 time.
         confusion: rows are truths, columns answers, in the order of data.classes; None for other tasks.
         scatter: (truth, answer) pairs of a task on numbers; None for other tasks.
+        joules: of energy; energy: whether they were measured or estimated, and how.
         mistakes: worst first. suspicious: examples whose given label is doubted, most doubted first.
     """
 
@@ -271,6 +316,9 @@ class Record(_Json):
     seconds: float | None = None
     memory_mb: float | None = None
     foretold: tuple[Foretold, ...] = ()
+    adaptation: Adaptation | None = None
+    joules: float | None = None
+    energy: str = ""
     format: int = FORMAT
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.costs import Costs, memory_of_rows
-from headstart.adapt.held import Reader, open_reader
+from headstart.adapt.held import Progress, Reader, open_reader
 from headstart.adapt.learn import Learned, Learner
 from headstart.adapt.probe import Ask, Folds, Outputs
 from headstart.adapt.scratch import from_scratch
@@ -35,6 +35,7 @@ from headstart.sources.find import find
 from headstart.units import human
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
+from headstart.verbs.energy import open_meter
 from headstart.verbs.machine import enough_memory, free_memory
 from headstart.verbs.plan_of import plan_of
 from headstart.verbs.planfile import options_of, other_data, same_network, suits_network, taps_chosen_here
@@ -72,8 +73,9 @@ def fit(
     Raises:
         HeadstartError: what is wrong with the data, the network or the disk, in one sentence.
     """
-    settings, watch = settings or Settings(), Watch(teller or Silent())
+    settings = settings or Settings()
     hush(settings.threads)
+    watch = Watch(teller or Silent(), open_meter("cuda" if settings.device == "cuda" else "cpu"))
     cache, cap, began = cache or cache_folder(), cache_cap(), time.time()
     place = Path(out) if out else Path(f"{_name(data)}.skill")
     with at_most(settings.threads):
@@ -127,6 +129,10 @@ def _fit(
         features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
     learned = job.learn()
     measured = job.measure(learned)
+    adaptation = None
+    if settings.adapt_to is not None:
+        with watch.stage("adapt to the target") as progress:
+            learned, adaptation = job.adapt(learned, settings.adapt_to, progress)
     with watch.stage("compare with the classical way"):
         rivals = against(examples, parts, ask, thumbnails)
     if settings.scratch is not None:
@@ -145,7 +151,9 @@ def _fit(
             blocks=(*held.taps, "head"),
             shown=settings.examples,
         )
-        record = replace(record, command=command, created=datetime.now(UTC).isoformat(timespec="seconds"))
+        record = replace(
+            record, command=command, adaptation=adaptation, created=datetime.now(UTC).isoformat(timespec="seconds")
+        )
     return _write(place, job, card, learned, record)
 
 
@@ -185,6 +193,16 @@ class Job:
                 progress(k + 1, count)
         return Measured(np.concatenate(rows), np.concatenate(out), f"{count}-fold nested cross-validation")
 
+    def adapt(self, learned: Learned, to: str | Path, progress: Progress) -> tuple[Learned, told.Adaptation]:
+        """The head made for a target without labels."""
+        from headstart.verbs.adapted import adapted
+
+        rows, say = self.parts.train, self.watch.teller.say
+        way = self.settings.adapt_by
+        found = adapted(self.learner, learned, rows, self._folds(rows), to, way=way, progress=progress, say=say)
+        say(found.record.rule)
+        return found.learned, found.record
+
     def scratch(self, budget: float) -> Rival:
         """The same network from random weights, on the rows that the skill was measured on."""
         held, start = self.learner.held, time.perf_counter()
@@ -217,10 +235,10 @@ class Job:
 def _learner(
     data: Dataset, parts: Split, held: Reader, features: Outputs, ask: Ask, cache: Path, settings: Settings
 ) -> Learner:
-    budget = settings.budget
+    budget, depth = settings.budget, settings.depth if settings.adapt_to is None else 1
     if budget is not None and parts.test is None:
         budget /= len(parts.folds) + 1  # nested cross-validation learns once for every fold, and once for all
-    return Learner(data, held, features, ask, cache, settings.depth, budget, settings.taps, settings.rates)
+    return Learner(data, held, features, ask, cache, depth, budget, settings.taps, settings.rates)
 
 
 def _tell(teller: Teller, data: Dataset, parts: Split, findings: tuple[Finding, ...]) -> None:
@@ -254,6 +272,8 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
     }
     stages = tuple(told.Stage(stage.name, stage.seconds, stage.memory_mb) for stage in job.watch.stages)
     record = replace(record, stages=stages, seconds=job.watch.seconds, memory_mb=peak_memory())
+    if job.watch.meter:
+        record = replace(record, joules=job.watch.joules, energy=job.watch.meter.known)
     record = replace(record, foretold=_happened(job, record))
     if not job.settings.scratch:
         kept = memory_of_rows(job.learner.held.widths) * len(job.parts.train)
@@ -273,7 +293,12 @@ def _happened(job: Job, record: Record) -> tuple[told.Foretold, ...]:
     followed = job.settings.followed
     if followed is None or followed.data != job.data.fingerprint or record.score is None:
         return ()
-    came = {"score": record.score.value, "seconds": record.seconds, "memory_mb": record.memory_mb}
+    came = {
+        "score": record.score.value,
+        "seconds": record.seconds,
+        "memory_mb": record.memory_mb,
+        "joules": record.joules,
+    }
     return tuple(replace(each, happened=came.get(each.name)) for each in followed.foretold)
 
 

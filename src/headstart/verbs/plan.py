@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from headstart.adapt.foretell import Range
 from headstart.data.dataset import Options
 from headstart.errors import UsageError
 from headstart.places import cache_folder
@@ -14,6 +15,7 @@ from headstart.quiet import hush
 from headstart.units import human
 from headstart.verbs.choices import Choice, Choices
 from headstart.verbs.contest import Contest
+from headstart.verbs.energy import HINT, Clock, Meter, Spent, open_meter
 from headstart.verbs.machine import free_memory
 from headstart.verbs.planfile import FORMAT, OPTIONS, Reason, update_of, written
 from headstart.verbs.prepared import ask_of, prepared
@@ -22,6 +24,7 @@ from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 
 NEAR = 0.005  # of the metric: a choice that promises no more than this beyond a cheaper one is not worth its cost
+_POWER = 1.3  # factor by which the power of a fit may be off that of planning
 _NOTES = {"score": "what is to be expected of a fit that follows this plan; it is compared with what happens"}
 
 
@@ -134,8 +137,13 @@ def plan(
         ask = ask_of(ready.data, metric, seed=seed)
         contest = Contest(ready.data, ready.parts.train, ask, cache, threads, device, teller)
         cards = cards_of(sources, ready.data, cache, teller)
+        meter = open_meter("cuda" if device == "cuda" else "cpu")
+        clock = Clock(meter)
         choices = Choices(contest, ready, before).of(cards, rows)
-    choices = sorted(choices, key=lambda each: -each.worth(ask.metric))
+        choices = [_powered(each, clock.spent(), meter) for each in choices]
+    if limits.joules is not None and meter is None:
+        raise UsageError(f"--energy cannot be kept: {HINT}.")
+    choices.sort(key=lambda each: -each.worth(ask.metric))
     over = tuple(map(limits.over, choices))
     chosen = _chosen(choices, over, ask.metric)
     _fits_memory(chosen, choices)
@@ -147,6 +155,16 @@ def plan(
     spent = time.perf_counter() - start
     count = len(ready.parts.train)
     return Planned(str(data), ask.metric, count, tuple(choices), chosen, over, words, toml, file, spent)
+
+
+def _powered(choice: Choice, spent: Spent, meter: Meter | None) -> Choice:
+    """With the energy that it would take at the power that planning took."""
+    if spent.joules is None or meter is None:
+        return choice
+    watts = spent.joules / spent.seconds
+    value, low, high = (watts * s for s in (choice.seconds.value, choice.seconds.low, choice.seconds.high))
+    text = f"{watts:.1f} W, as planning took, for the seconds foretold; {meter.known}"
+    return replace(choice, joules=Range(value, low / _POWER, high * _POWER), joules_from=text)
 
 
 def _chosen(choices: Sequence[Choice], over: Sequence[str], metric: str) -> Choice:

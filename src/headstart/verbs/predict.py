@@ -91,6 +91,7 @@ def predict(
     inputs: str | Path | Sequence[str | Path],
     *,
     column: str | None = None,
+    adapt: bool = False,
     cache: Path | None = None,
     threads: int = 0,
     teller: Teller | None = None,
@@ -101,10 +102,19 @@ def predict(
         skill: a skill folder, or what `open_predictor` gave.
         inputs: files, folders, tables, or `-` for lines of standard input.
         column: of a table that holds the texts or the paths of pictures.
+        adapt: whether the network's batch norms take the statistics of these inputs for this call alone; the skill
+            stays as it is.
+
+    Raises:
+        UsageError: inputs too few to adapt to, or a network without batch norms.
     """
     predictor = skill if isinstance(skill, Predictor) else open_predictor(skill, cache=cache, threads=threads)
     paths = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     data = read_inputs(paths, modality=predictor.skill.manifest["modality"], column=column)
+    if adapt:
+        from headstart.verbs.renormed import renormed
+
+        predictor = renormed(predictor, data, cache or cache_folder(), threads=threads)
     return predictions(predictor, data, teller)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from headstart.data.dataset import Options
 from headstart.errors import UsageError
@@ -57,6 +58,8 @@ class Settings:
         scratch: seconds for training the same network from scratch beside it; None leaves that out.
         taps: blocks whose pooled outputs a new head reads; None lets the data decide.
         epochs, lr, batch: of a tail, its rate being that of the head; None leaves them to the recipe.
+        adapt_to: data of the same kind, whose labels are not looked at, that the head is made for; None makes none.
+        adapt_by: name of a way to it; None lets validators choose.
         followed: the plan that some of these come from, as `settings_of` gives it.
     """
 
@@ -74,6 +77,8 @@ class Settings:
     epochs: int | None = None
     lr: float | None = None
     batch: int | None = None
+    adapt_to: str | Path | None = None
+    adapt_by: str | None = None
     followed: Followed | None = None
 
     def __post_init__(self) -> None:
@@ -85,6 +90,12 @@ class Settings:
             raise UsageError(f"threads={self.threads} must be 0 (all) or above; write for example --threads 2.")
         if self.depth is not None and self.depth < 1:
             raise UsageError(f"depth={self.depth} must be 1 (a new head) or above; write for example --depth 1.")
+        if self.adapt_by is not None and self.adapt_to is None:
+            raise UsageError(f"--adapt-by {self.adapt_by} needs data to adapt to; add --adapt-to DATA.")
+        if self.adapt_to is not None and self.depth not in (None, 1):
+            raise UsageError(f"depth={self.depth} does not go with --adapt-to, which makes a head; use depth 1.")
+        if self.adapt_to is not None and not Path(self.adapt_to).exists():
+            raise UsageError(f"'{self.adapt_to}' does not exist; give a folder or a table after --adapt-to.")
         if self.device not in DEVICES:
             raise UsageError(f"device={self.device!r} is not one of {', '.join(DEVICES)}; write --device cpu.")
         if self.metric is not None and self.metric not in METRICS:

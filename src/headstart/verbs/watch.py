@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from headstart.verbs.energy import Meter
+
 
 class Teller(Protocol):
     """Where the words and the progress of a verb go."""
@@ -42,9 +44,10 @@ class Stage:
 
 @dataclass
 class Watch:
-    """Stages as they go by."""
+    """Stages as they go by, and the energy of all together where there is a meter."""
 
     teller: Teller
+    meter: Meter | None = None
     stages: list[Stage] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
@@ -59,6 +62,11 @@ class Watch:
     def seconds(self) -> float:
         """Since the verb was called."""
         return time.perf_counter() - self.started
+
+    @property
+    def joules(self) -> float | None:
+        """Since the meter was opened; None without one."""
+        return self.meter.joules() if self.meter else None
 
 
 def peak_memory() -> float:
