@@ -148,7 +148,7 @@ def test_the_kind_is_where_the_data_is_far_beside_ordinary_data():
     assert known(5.0, 1.0, 0.9).kind == "input"
     assert known(0.1, 0.2, 0.9).kind == "feature"
     assert known(1.0, 1.0, 0.9).kind == "both"
-    assert "--adapt-to" in words.advice(known(5.0, 1.0, 0.9))[0]
+    assert "`headstart fit data --depth 6`" in words.advice(known(5.0, 1.0, 0.9))[0]
     assert "`headstart fit data --depth 4`" in words.advice(known(0.1, 0.1, 0.9))[0]
     assert "For comparison: two 0.0933; one 0.100; sketches 4.33." in words.evidence(known(0.1, 0.1, 0.1))
 

@@ -195,9 +195,7 @@ def test_features_that_have_no_room_are_refused_before_the_fit(place, tmp_path, 
     monkeypatch.setattr("headstart.verbs.fit.free_memory", lambda: 10_000)
     settings = Settings(source=source, depth=1)
     # 3 taps of 32, 12 bytes each: 1,152 bytes a row
-    said = (
-        r"120 rows need about 138.2 kB of memory for their features and 10.0 kB are free; 8 rows would fit"
-    )
+    said = r"120 rows need about 138.2 kB of memory for their features and 10.0 kB are free; 8 rows would fit"
     with pytest.raises(UsageError, match=said):
         fit(table, tmp_path / "x.skill", settings=settings, cache=root / "cache")
     assert not (tmp_path / "x.skill").exists()

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from headstart.adapt.foretell import Range
 from headstart.data.dataset import Options
-from headstart.errors import UsageError
+from headstart.errors import HeadstartError, UsageError
 from headstart.places import cache_folder
 from headstart.quiet import hush
+from headstart.report.familiar import headline
 from headstart.units import human
 from headstart.verbs.choices import Choice, Choices
 from headstart.verbs.contest import Contest
 from headstart.verbs.energy import HINT, Clock, Meter, Spent, open_meter
+from headstart.verbs.familiar import familiar
 from headstart.verbs.machine import free_memory
 from headstart.verbs.planfile import FORMAT, OPTIONS, Reason, update_of, written
 from headstart.verbs.prepared import ask_of, prepared
@@ -24,6 +26,7 @@ from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 
 NEAR = 0.005  # of the metric: a choice that promises no more than this beyond a cheaper one is not worth its cost
+_LOOKED = 64  # examples that tell how far the data is from what the network was trained on
 _POWER = 1.3  # factor by which the power of a fit may be off that of planning
 _NOTES = {"score": "what is to be expected of a fit that follows this plan; it is compared with what happens"}
 
@@ -147,7 +150,7 @@ def plan(
     over = tuple(map(limits.over, choices))
     chosen = _chosen(choices, over, ask.metric)
     _fits_memory(chosen, choices)
-    words = _words(chosen, choices, over)
+    words = " ".join([_words(chosen, choices, over), *_far(data, options, chosen, seed, cache, teller)])
     values, because = _said(ready.data.fingerprint, options, contest, chosen, words)
     toml = written(values, because, _NOTES)
     if file:
@@ -208,6 +211,16 @@ def _words(chosen: Choice, choices: Sequence[Choice], over: Sequence[str]) -> st
     if better:
         text += f" {better[0][0].name} promises more and would take {better[0][1]}."
     return text
+
+
+def _far(data: str | Path, options: Options, chosen: Choice, seed: int, cache: Path, teller: Teller) -> tuple[str, ...]:
+    """How far the data is from what the network was trained on, where that can be told."""
+    card = chosen.card.beside[0] if chosen.card.beside else chosen.card
+    try:
+        found = familiar(data, source=card.name, options=options, rows=_LOOKED, seed=seed, cache=cache, teller=teller)
+    except HeadstartError:  # few rows, or a network without traces of its data: the plan does without
+        return ()
+    return () if found.kind == "unknown" else (headline(found),)
 
 
 def _said(
