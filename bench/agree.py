@@ -52,7 +52,7 @@ def judge(cases: Sequence[Case], foretell: Foretell) -> dict[str, float] | None:
 
 def _tau(truth: NDArray, foretold: NDArray) -> float:
     """Weighted Kendall tau; 0 where all are foretold the same."""
-    return float(weightedtau(truth, foretold)[0]) if np.ptp(foretold) > 0 else 0.0
+    return float(np.asarray(weightedtau(truth, foretold)[0])) if np.ptp(foretold) > 0 else 0.0
 
 
 def _redrawn(case: Case, pick: NDArray) -> NDArray:

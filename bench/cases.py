@@ -62,7 +62,7 @@ class Case:
     def of(self, wanted: Callable[[str], bool]) -> Case:
         """These networks alone."""
         places = [place for place, name in enumerate(self.networks) if wanted(name)]
-        names, said = (tuple(each[place] for place in places) for each in (self.networks, self.said))
+        names, said = tuple(self.networks[place] for place in places), tuple(self.said[place] for place in places)
         return Case(self.name, names, said, self.right[places])
 
 
@@ -106,7 +106,7 @@ def _expected(said: dict) -> float:
     return weight * (said["judged"] - said["beside"]) + (1 - weight) * mean
 
 
-def by_set(cases: Sequence[Case], values: Sequence[float] | NDArray) -> NDArray:
+def by_set(cases: Sequence[Case], values: Sequence[float] | Sequence[NDArray]) -> NDArray:
     """(sets, ...) means over the draws of each data set."""
     names = np.array([case.name for case in cases])
     return np.array([np.mean(np.asarray(values)[names == name], axis=0) for name in dict.fromkeys(names)])

@@ -18,7 +18,7 @@ from record import commit, cpu
 from smaller import cards
 
 from headstart.adapt.learn import Learned, Learner
-from headstart.adapt.probe import Ask, Features
+from headstart.adapt.probe import Ask, Outputs
 from headstart.adapt.suits import Suits, suits, targets
 from headstart.data.dataset import Dataset
 from headstart.data.split import choice_folds, some, within
@@ -98,7 +98,7 @@ def write(path: Path, said: dict) -> None:
     part.replace(path)
 
 
-def foretell(features: Features, ready: Prepared, ask: Ask) -> dict:
+def foretell(features: Outputs, ready: Prepared, ask: Ask) -> dict:
     """What is foretold of one network from rows to learn from, without training."""
     rows = some(ready.data, ready.parts.train, MOST, seed=ask.seed)
     start = time.perf_counter()
@@ -145,7 +145,7 @@ def outcome(card: Card, ready: Prepared, seed: int, threads: int) -> dict:
         "beside": None if deeper is None else deeper.rungs[-1].beside,
         "blocks": len(features.taps) + 1,
         "parameters": _parameters(card, cache),
-        "precision": features.held.network.precision,
+        "precision": features.held.precision,
         "tuning_seconds": tuning,
         "learned_from": len(train),
         "classes": len(data.classes),
@@ -189,9 +189,9 @@ def _softer(foretold: Suits) -> dict[str, float | list[float]]:
     return {"log_loss": loss, "own": float(own.mean()), "margin": float((own - rest).mean()), "own_draws": draws}
 
 
-def _estimates(features: Features, data: Dataset, rows: NDArray[np.int64]) -> dict[str, float | None]:
+def _estimates(features: Outputs, data: Dataset, rows: NDArray[np.int64]) -> dict[str, float | None]:
     """Every published estimator on the last layer; none where the rows do not allow it."""
-    x, y = features.matrix(rows, tuple(features.taps)[-1:]), targets(data, rows)
+    x, y = features.matrix(rows, features.last), targets(data, rows)
     found: dict[str, float | None] = {}
     for name, estimator in ESTIMATORS.items():
         try:

@@ -119,10 +119,10 @@ def test_what_cannot_be_adapted_to_is_one_sentence(place, tmp_path, capsys, monk
         (("--adapt-to", pictures), "holds pictures and the labelled data holds texts"),
         (("--adapt-to", table), "holds the very examples that are learned from"),
         (("--adapt-to", few), "examples that can be read; give at least 20"),
-        (("--adapt-to", target, "--depth", "2"), "depth=2 does not go with --adapt-to"),
+        (("--adapt-to", target, "--depth", "2", "--adapt-by", "entropy"), "a tail cannot be adapted by 'entropy'; use"),
         (("--adapt-to", target, "--adapt-by", "magic"), "way 'magic' is not there"),
         (("--adapt-by", "entropy"), "needs data to adapt to; add --adapt-to DATA"),
-        (("--adapt-to", target, "--adapt-by", "norms+nothing"), "needs one network of"),
+        (("--adapt-to", target, "--adapt-by", "norms+nothing"), "needs the held blocks of"),
     ):
         code, _, err = run("fit", table, "--source", source, *arguments, "-o", "x.skill")
         assert code in (1, 2)
@@ -138,3 +138,21 @@ def test_norms_need_pictures_enough_and_a_network_that_has_them(place, tmp_path)
     skill = fit(pictures, tmp_path / "p.skill", settings=Settings(source=convnet, depth=1), cache=root / "cache")
     with pytest.raises(UsageError, match="--adapt was given 3 pictures; give at least 16"):
         predict(skill, sorted(dark.rglob("*.png"))[:3], adapt=True, cache=root / "cache")
+
+
+@pytest.mark.parametrize("by", ["dann", "deep-coral"])
+def test_a_tail_is_brought_near_the_target(place, tmp_path, by):
+    """The same tail without the target is another one, and what the skill answers is what the report says of it."""
+    root, _, _, _, convnet, _, dark = place
+    cache, pictures = root / "cache", tmp_path / "pictures"
+    write_pictures(pictures / "train", 48)
+    write_pictures(pictures / "test", 16, seed=1)
+    plain = fit(pictures, tmp_path / "plain.skill", settings=Settings(source=convnet, depth=3), cache=cache)
+    settings = Settings(source=convnet, depth=3, adapt_to=dark, adapt_by=by)
+    near = fit(pictures, tmp_path / "near.skill", settings=settings, cache=cache)
+    one, two = ({k: v for k, v in skill.arrays.items() if k.startswith("tail.")} for skill in (plain, near))
+    assert set(one) == set(two)
+    assert any(not np.allclose(one[name], two[name]) for name in one)
+    told = json.loads((near.folder / "metrics.json").read_text("utf8"))["adaptation"]
+    again = evaluate(near, dark, cache=cache)["scores"]["accuracy"]["value"]
+    assert again == pytest.approx(told["after"]["value"], abs=0.02)

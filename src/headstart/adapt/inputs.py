@@ -19,17 +19,19 @@ from headstart.sources.card import Card
 from headstart.sources.fetch import path_of
 
 
-def examples_of(data: Dataset, y: NDArray, card: Card, cache: Path, *, views: int = 1, threads: int = 0) -> Examples:
+def examples_of(
+    data: Dataset, y: NDArray | None, card: Card, cache: Path, *, views: int = 1, threads: int = 0
+) -> Examples:
     """The data for the training loop; a text longer than the window becomes several examples with one target.
 
     Args:
-        y: targets, one per row of the data.
+        y: targets, one per row of the data; None where there are none.
         views: fixed views of each picture, the plain one among them; texts have one.
     """
     if data.modality == "image":
         return pictures_of(data, card, y, views=views, threads=threads)
     examples, cut = texts_of(data, card, cache)
-    return replace(examples, y=y[cut.owner])
+    return examples if y is None else replace(examples, y=y[cut.owner])
 
 
 def texts_of(data: Dataset, card: Card, cache: Path) -> tuple[Examples, Chunks]:

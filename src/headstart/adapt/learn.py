@@ -15,6 +15,7 @@ from headstart.adapt.deeper import Verdict, judged, verdict
 from headstart.adapt.held import Progress, Reader, forget, open_tuned, settle
 from headstart.adapt.probe import Ask, Folds, Outputs, Rung, fit_probe, look
 from headstart.adapt.recipes import Recipe, recipes, worth_a_try
+from headstart.adapt.toward import Toward
 from headstart.core.plan import Plan
 from headstart.data.dataset import Dataset
 from headstart.errors import DepthError, UsageError
@@ -44,6 +45,7 @@ class Learned:
         tail: what was learned below the head, by name; empty at depth 1.
         read: rows of the data -> (rows, d) what the head reads of them.
         blocks: of the network, the head among them.
+        held: the network that `read` reads with, tuned or not.
         plan: of the training loop; None where only a head was fitted.
     """
 
@@ -55,6 +57,7 @@ class Learned:
     rule: str
     read: Read
     blocks: int
+    held: Reader
     plan: Plan | None = None
     tail: Mapping[str, NDArray] = field(default_factory=dict)
 
@@ -87,6 +90,7 @@ class Learner:
         budget: seconds for each tuned tail; None leaves it to the rule.
         taps: that a new head reads; None lets the data decide.
         rates: epochs, lr and batch of a tail, where they are not the recipe's; such a tail takes the time it takes.
+        toward: a set without labels that a tail is brought near to.
         progress: told epochs of a tail.
 
     Raises:
@@ -102,6 +106,7 @@ class Learner:
     budget: float | None = None
     taps: tuple[str, ...] | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    toward: Toward | None = None
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
@@ -177,7 +182,7 @@ class Learner:
             return self.features.matrix(wanted, chosen.taps, progress)
 
         rule, blocks = f"The head reads {why}.", len(self.held.taps) + 1
-        return Learned(1, chosen.taps, fitted, tuple(layers), (rung,), rule, read, blocks)
+        return Learned(1, chosen.taps, fitted, tuple(layers), (rung,), rule, read, blocks, self.held)
 
     def _try(
         self, recipe: Recipe, rows: Rows, y: NDArray, folds: Folds, above: Learned, last: bool
@@ -199,6 +204,7 @@ class Learner:
             head=self._start(recipe, rows[a], y[a]),
             threads=held.threads,
             budget=_TRAINING * (self.budget or (float("inf") if "epochs" in self.rates else _BUDGET)),
+            toward=self.toward,
             progress=self.progress,
         )
         tail = tail_of(stack, recipe.plan.depth)
@@ -229,7 +235,7 @@ class Learner:
         hot = _temperature(fitted.head, x[b], y[b], self.ask)
         fitted = replace(fitted, head=replace(fitted.head, temperature=hot))
         plan = recipe.plan
-        found = Learned(plan.depth, taps, fitted, above.layers, rungs, rule, read, above.blocks, plan, tail)
+        found = Learned(plan.depth, taps, fitted, above.layers, rungs, rule, read, above.blocks, tuned, plan, tail)
         return found, found
 
     def _start(self, recipe: Recipe, rows: Rows, y: NDArray) -> Linear | None:

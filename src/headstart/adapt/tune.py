@@ -19,6 +19,7 @@ from headstart.adapt.held import Progress
 from headstart.adapt.inputs import examples_of, live, pictures_of, texts_of
 from headstart.adapt.recipes import Recipe
 from headstart.adapt.states import Before
+from headstart.adapt.toward import TARGET, Toward
 from headstart.core.examples import Examples
 from headstart.core.fit import fit, seconds_per_step
 from headstart.core.plan import Plan
@@ -46,6 +47,7 @@ def tune(
     threads: int = 0,
     budget: float = float("inf"),
     weights: bool = True,
+    toward: Toward | None = None,
     progress: Progress | None = None,
 ) -> Pretrained:
     """A pretrained network whose last `recipe.plan.depth` blocks have learned from the data.
@@ -56,6 +58,7 @@ def tune(
         threads: of the CPU; 0 takes all.
         budget: seconds, loading included; where the plan would take longer, fewer epochs or fewer rows are used.
         weights: whether the network is pretrained; without it is the same architecture from scratch.
+        toward: a set without labels that the features are brought near to.
         progress: told epochs.
     """
     start = time.perf_counter()
@@ -65,6 +68,7 @@ def tune(
     with costs.timed(f"load {depth}"):
         stack = load(card, cache, outputs=len(data.classes), seed=recipe.plan.seed, weights=weights)
     _follow(stack)
+    width = stack.head_linear.in_features
     if recipe.objective == "contrast":
         stack.blocks["head"] = on_h(nn.Identity())
     elif head is not None:
@@ -91,18 +95,33 @@ def tune(
         if progress:
             progress(epoch + 1, plan.epochs)
 
-    fit(stack, examples, task, plan, store=store, prefix=prefix, on_epoch=told)
-    _note(costs, depth, ends, examples, pretrained=weights)
+    beside, penalties = {}, ()
+    if toward is not None:
+        beside = {TARGET: examples_of(toward.data, None, card, cache, threads=threads)}
+        penalties = (toward.penalty(width, plan.seed),)
+    fit(
+        stack,
+        examples,
+        task,
+        plan,
+        penalties=penalties,
+        beside=beside,
+        store=store,
+        prefix=prefix,
+        on_epoch=told,
+    )
+    _note(costs, depth, ends, examples, ordinary=weights and toward is None)
     return stack.eval()
 
 
-def _note(costs: Costs, depth: int, ends: Sequence[float], examples: Examples, *, pretrained: bool) -> None:
+def _note(costs: Costs, depth: int, ends: Sequence[float], examples: Examples, *, ordinary: bool) -> None:
     """What an epoch took, and what the first took beyond that: the held blocks, where their outputs are stored.
 
     Args:
         ends: when the epochs ended, the start before them.
+        ordinary: whether it was such a run as plans foretell.
     """
-    if len(ends) < 3 or not pretrained:
+    if len(ends) < 3 or not ordinary:
         return
     epoch = (ends[-1] - ends[1]) / (len(ends) - 2)
     beyond = max(0.0, ends[1] - ends[0] - epoch)

@@ -37,16 +37,30 @@ class Adapted:
     record: told.Adaptation
 
 
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Data of the same kind as the labelled data.
+
+    Attributes:
+        path: as it was given.
+        data: all of it that can be read.
+        labels: (m,) classes as the labelled data numbers them, for the report alone; None where it has none, or others.
+    """
+
+    path: str | Path
+    data: Dataset
+    labels: NDArray | None
+
+
 def adapted(
     learner: Learner,
     learned: Learned,
     rows: NDArray[np.int64],
     folds: Folds,
-    to: str | Path,
+    target: Target,
     *,
     way: str | None = None,
     progress: Progress | None = None,
-    say: Say = print,
 ) -> Adapted:
     """The head for another data set of the same kind, whose labels are not looked at where it has some.
 
@@ -54,33 +68,36 @@ def adapted(
 
     Args:
         learner: of the labelled data.
-        learned: its own head, at depth 1.
+        learned: its own head, on the network as it is or with a tuned tail.
         rows: to learn from.
         folds: positions within them.
-        to: folder or table of the target.
+        target: as `target_of` gives it.
         way: name of a way; None lets validators that need no labels choose.
         progress: told examples that were read.
 
     Raises:
-        DataError: a target of another kind, or too small.
         UsageError: a way that there is not.
     """
-    target, labelled = _target(to, learner.data, say)
-    features = outputs_of(learner.held, target, learner.cache)
-    every = np.arange(len(target))
-    features.read(every, progress)
     assert learner.data.y is not None
-    a, b = learner.features.matrix(rows, learned.taps), features.matrix(every, learned.taps)
-    own = _own(learner, target, learned.taps, way)
+    a, b = learned.read(rows, None), _features(learner, learned, target.data, progress)
+    own = _own(learner, learned, target.data, way)
     found = across(a, learner.data.y[rows], b, learner.ask, folds, own=own, way=way)
     read = b if found.norms is None or own is None else own.b
-    record = _record(to, target, found, learner, labelled, (b, read))
+    record = _record(target, found, learner, (b, read))
     fitted = replace(learned.fitted, head=found.head)
-    return Adapted(replace(learned, fitted=fitted, tail=found.norms or {}), record)
+    return Adapted(replace(learned, fitted=fitted, tail=found.norms or learned.tail), record)
 
 
-def _target(to: str | Path, data: Dataset, say: Say) -> tuple[Dataset, NDArray | None]:
-    """The target without what cannot be read, and its labels in the source's numbers where names agree."""
+def target_of(to: str | Path, data: Dataset, say: Say) -> Target:
+    """The target without what cannot be read.
+
+    Args:
+        data: that is learned from.
+
+    Raises:
+        DataError: data of another kind, or too little.
+        UsageError: the data that is learned from.
+    """
     target, notes = read_either(to, None)
     for note in notes:
         say(note)
@@ -96,7 +113,16 @@ def _target(to: str | Path, data: Dataset, say: Say) -> tuple[Dataset, NDArray |
         raise DataError(f"'{to}' has {len(target)} examples that can be read; give at least {_LEAST}, better hundreds.")
     if set(target.keys) == set(data.keys):
         raise UsageError(f"'{to}' holds the very examples that are learned from; give others after --adapt-to.")
-    return target, _labels(target, data)
+    return Target(to, target, _labels(target, data))
+
+
+def _features(learner: Learner, learned: Learned, target: Dataset, progress: Progress | None) -> NDArray:
+    """(m, d) what the head reads of the target."""
+    if learned.depth > 1:
+        return learned.held.read(target, progress=progress)[0]
+    features, every = outputs_of(learner.held, target, learner.cache), np.arange(len(target))
+    features.read(every, progress)
+    return features.matrix(every, learned.taps)
 
 
 def _labels(target: Dataset, data: Dataset) -> NDArray | None:
@@ -110,13 +136,13 @@ def _labels(target: Dataset, data: Dataset) -> NDArray | None:
     return np.array(numbers, np.int64)[target.y]
 
 
-def _own(learner: Learner, target: Dataset, taps: tuple[str, ...], way: str | None) -> Own | None:
+def _own(learner: Learner, learned: Learned, target: Dataset, way: str | None) -> Own | None:
     """The target as the network reads it with norms of the target's own; only where such a way was asked for."""
     if way is None or not way.startswith(NORMS):
         return None
     held = learner.held
-    if target.modality != "image" or held.card.beside:
-        raise UsageError(f"way {way!r} needs one network of pictures with batch norms; use one of {_names(learner)}.")
+    if target.modality != "image" or held.card.beside or learned.depth > 1:
+        raise UsageError(f"way {way!r} needs the held blocks of one network of pictures; use one of {_names(learner)}.")
     from headstart.adapt.inputs import pictures_of
     from headstart.adapt.norms import norms_of
     from headstart.sources.load import load, with_tail
@@ -136,7 +162,7 @@ def _own(learner: Learner, target: Dataset, taps: tuple[str, ...], way: str | No
         last=False,
         aside=True,
     )
-    return Own(_joined(settle(tuned), target, taps), norms)
+    return Own(_joined(settle(tuned), target, learned.taps), norms)
 
 
 def _names(learner: Learner) -> str:
@@ -148,30 +174,28 @@ def _joined(held: Held, data: Dataset, taps: tuple[str, ...]) -> NDArray:
     return np.concatenate([values[tap] for tap in taps], axis=1)
 
 
-def _record(
-    to: str | Path,
-    target: Dataset,
-    found: Across,
-    learner: Learner,
-    labelled: NDArray | None,
-    read: tuple[NDArray, NDArray],
-) -> told.Adaptation:
-    ask = learner.ask
+def _record(target: Target, found: Across, learner: Learner, read: tuple[NDArray, NDArray]) -> told.Adaptation:
+    """What the report says.
+
+    Args:
+        read: features of the target as the plain head and as the found head read them.
+    """
+    ask, labels = learner.ask, target.labels
 
     def score(head: Linear, x: NDArray) -> told.Also | None:
-        if labelled is None:
+        if labels is None:
             return None
         out = head.probabilities(x)
-        low, high = metrics.interval(ask.metric, out, labelled, ask.task, seed=ask.seed)
-        return told.Also(ask.metric, metrics.score(ask.metric, out, labelled, ask.task), low, high)
+        low, high = metrics.interval(ask.metric, out, labels, ask.task, seed=ask.seed)
+        return told.Also(ask.metric, metrics.score(ask.metric, out, labels, ask.task), low, high)
 
     ways = tuple(
         told.Way(each.name, each.source, each.agreement, each.information, each.refused, each.name == found.way)
         for each in found.tried
     )
     return told.Adaptation(
-        path=str(to),
-        rows=len(target),
+        path=str(target.path),
+        rows=len(target.data),
         way=found.way,
         adapted=found.adapted,
         rule=found.rule,

@@ -17,6 +17,7 @@ from headstart.adapt.held import Progress, Reader, open_reader
 from headstart.adapt.learn import Learned, Learner
 from headstart.adapt.probe import Ask, Folds, Outputs
 from headstart.adapt.scratch import from_scratch
+from headstart.adapt.toward import PENALTIES, Toward
 from headstart.core import skill as skills
 from headstart.core.skill import Skill
 from headstart.data.check import Finding, check, repeats
@@ -33,6 +34,7 @@ from headstart.sources.card import Card
 from headstart.sources.fetch import pull
 from headstart.sources.find import find
 from headstart.units import human
+from headstart.verbs.adapted import Target, adapted, target_of
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
 from headstart.verbs.energy import open_meter
@@ -123,16 +125,21 @@ def _fit(
     if different := other_data(settings, examples):
         watch.teller.say(different)
     features = outputs_of(held, examples, cache)
-    learner = _learner(examples, parts, held, features, ask, cache, settings)
+    learner, target = _learner(examples, parts, held, features, ask, cache, settings), None
+    if settings.adapt_to is not None:
+        with watch.stage("read the target"):
+            target = target_of(settings.adapt_to, examples, watch.teller.say)
+        if learner.depth != 1:
+            learner = replace(learner, toward=Toward(target.data, settings.adapt_by or PENALTIES[0]))
     job = Job(examples, parts, ask, watch, settings, learner, options)
     with watch.stage("read through the network") as progress:
         features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
     learned = job.learn()
     measured = job.measure(learned)
     adaptation = None
-    if settings.adapt_to is not None:
+    if target is not None:
         with watch.stage("adapt to the target") as progress:
-            learned, adaptation = job.adapt(learned, settings.adapt_to, progress)
+            learned, adaptation = job.adapt(learned, target, progress)
     with watch.stage("compare with the classical way"):
         rivals = against(examples, parts, ask, thumbnails)
     if settings.scratch is not None:
@@ -193,14 +200,11 @@ class Job:
                 progress(k + 1, count)
         return Measured(np.concatenate(rows), np.concatenate(out), f"{count}-fold nested cross-validation")
 
-    def adapt(self, learned: Learned, to: str | Path, progress: Progress) -> tuple[Learned, told.Adaptation]:
+    def adapt(self, learned: Learned, target: Target, progress: Progress) -> tuple[Learned, told.Adaptation]:
         """The head made for a target without labels."""
-        from headstart.verbs.adapted import adapted
-
-        rows, say = self.parts.train, self.watch.teller.say
-        way = self.settings.adapt_by
-        found = adapted(self.learner, learned, rows, self._folds(rows), to, way=way, progress=progress, say=say)
-        say(found.record.rule)
+        rows, way = self.parts.train, self.settings.adapt_by if learned.depth == 1 else None
+        found = adapted(self.learner, learned, rows, self._folds(rows), target, way=way, progress=progress)
+        self.watch.teller.say(found.record.rule)
         return found.learned, found.record
 
     def scratch(self, budget: float) -> Rival:
@@ -235,7 +239,7 @@ class Job:
 def _learner(
     data: Dataset, parts: Split, held: Reader, features: Outputs, ask: Ask, cache: Path, settings: Settings
 ) -> Learner:
-    budget, depth = settings.budget, settings.depth if settings.adapt_to is None else 1
+    budget, depth = settings.budget, settings.depth or (None if settings.adapt_to is None else 1)
     if budget is not None and parts.test is None:
         budget /= len(parts.folds) + 1  # nested cross-validation learns once for every fold, and once for all
     return Learner(data, held, features, ask, cache, depth, budget, settings.taps, settings.rates)

@@ -59,7 +59,8 @@ class Settings:
         taps: blocks whose pooled outputs a new head reads; None lets the data decide.
         epochs, lr, batch: of a tail, its rate being that of the head; None leaves them to the recipe.
         adapt_to: data of the same kind, whose labels are not looked at, that the head is made for; None makes none.
-        adapt_by: name of a way to it; None lets validators choose.
+        adapt_by: name of a way to it, or of a penalty where a tail learns; None takes the usual one, or lets
+            validators choose.
         followed: the plan that some of these come from, as `settings_of` gives it.
     """
 
@@ -92,8 +93,6 @@ class Settings:
             raise UsageError(f"depth={self.depth} must be 1 (a new head) or above; write for example --depth 1.")
         if self.adapt_by is not None and self.adapt_to is None:
             raise UsageError(f"--adapt-by {self.adapt_by} needs data to adapt to; add --adapt-to DATA.")
-        if self.adapt_to is not None and self.depth not in (None, 1):
-            raise UsageError(f"depth={self.depth} does not go with --adapt-to, which makes a head; use depth 1.")
         if self.adapt_to is not None and not Path(self.adapt_to).exists():
             raise UsageError(f"'{self.adapt_to}' does not exist; give a folder or a table after --adapt-to.")
         if self.device not in DEVICES:
