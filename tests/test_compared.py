@@ -148,7 +148,7 @@ def test_how_it_was_made_is_told():
 
 def test_it_says_so_where_nothing_was_saved_and_shows_no_price_of_what_was_not_reached():
     found = compared({**SAVED, "probe": (0.6, 0.7, 0.75), "chosen": (0.6, 0.7, 0.75)})
-    assert savings.headline(found).startswith("The pretrained network did not help: classical has 80.")
+    assert savings.headline(found).startswith("The pretrained network did not help beyond chance: classical has 80.")
     assert 'class="tiles"' not in page(found)
     assert savings.reasons(found)[0].startswith("The data may be simple: edges of small pictures with a linear model")
 

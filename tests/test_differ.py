@@ -145,7 +145,7 @@ def test_bad_input_is_one_sentence(place, tmp_path):
         differ(texts, copy, **asked)
     few = write_table(tmp_path / "few.csv", 12, seed=4)
     with pytest.raises(
-        DataError, match=r"has 60 examples and '.*few\.csv' has 12 that can be compared; give at least 20"
+        DataError, match=r"has 60 examples and '.*few\.csv' has 12 that are not in it too; give at least 20"
     ):
         differ(texts, few, **asked)
     other = write_table(tmp_path / "other.csv", 60, seed=5)

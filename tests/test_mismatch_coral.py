@@ -7,7 +7,7 @@ from scipy.linalg import sqrtm
 from headstart.errors import DataError
 from headstart.mismatch import checks
 from headstart.mismatch.coral import coral, standardise_each
-from headstart.mismatch.covariance import gaussian
+from headstart.mismatch.covariance import gaussian, root_of
 
 
 def rows(n, d, seed):
@@ -137,3 +137,12 @@ def test_probabilities_and_classes_that_are_none():
         DataError, match=r"^classes have the shape \(2,\) and the type float64; give 3 whole numbers\.$"
     ):
         checks.classes([0.0, 1.0], 3, 2)
+
+
+def test_fewer_rows_than_features_take_the_short_way_to_the_same_map():
+    draw = np.random.default_rng(3)
+    source, target = draw.normal(0, 1, (20, 60)) * np.linspace(1, 3, 60), draw.normal(1, 2, (15, 60))
+    found = coral(source, target)
+    one, two = gaussian(source), gaussian(target)
+    want = root_of(one.covariance, -0.5) @ root_of(two.covariance, 0.5)
+    np.testing.assert_allclose(found.matrix, want, atol=1e-8)

@@ -178,6 +178,7 @@ def test_the_command_writes_the_plan_and_says_how_to_follow_it(place, tmp_path, 
         (("--rows", "5"), "rows=5 are too few to plan by"),
         (("-o", "no/such/plan.toml"), "the plan cannot be written to no/such/plan.toml"),
         (("--budget", "0.001s"), "no choice keeps these limits: the quickest,"),
+        (("--device", "banana"), "device='banana' is not one of auto"),
         (("--metric", "rightness"), "metric 'rightness' does not suit classes"),
     ],
 )

@@ -113,8 +113,9 @@ def headline(found: Comparison) -> str:
     own = [point.score for point in found.points if point.arm == transfer.arm]
     most = min(own) if found.metric in LOWER_IS_BETTER else max(own)
     return (
-        f"The pretrained network did not help: {transfer.rival} has {figure(found.metric, transfer.score)} without it "
-        f"and with {rival} labels, {transfer.arm} {figure(found.metric, most)} at best."
+        f"The pretrained network did not help beyond chance: {transfer.rival} has "
+        f"{figure(found.metric, transfer.score)} without it (labels: {rival}), {transfer.arm} "
+        f"{figure(found.metric, most)} at best."
     )
 
 

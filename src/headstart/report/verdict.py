@@ -139,12 +139,15 @@ def advice(d: Difference) -> tuple[str, ...]:
             if d.modality == "image"
             else "Undo it before the network: take off markup, mend letters and blanks, as the texts of A have them."
         )
-        again = [f"Measure the network's norms anew on B, without labels: `headstart fit {a} --adapt-to {b}`."]
+        again = [
+            f"Measure the network's norms anew on B, without labels: "
+            f"`headstart fit {a} --adapt-to {b} --adapt-by norms+standardised`."
+        ]
         deep = "Where that is not enough let the first blocks learn too: the whole depth, on A and B together."
         return (mend, *(again if d.norms else []), deep, labels)
     return (
         f"Align the features of A with those of B, without labels: `headstart fit {a} --adapt-to {b}`.",
-        f"See whether another network takes the two as more alike: `headstart rank {b}`.",
+        f"See whether another network finds them more alike: `headstart inspect {a} --against {b} --source NAME`.",
         _deeper(d),
         labels,
     )

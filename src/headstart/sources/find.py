@@ -36,7 +36,12 @@ def find(name: str, cache: Path) -> Card:
     if name in CATALOG:
         return CATALOG[name]
     if BESIDE in name and not _on_this_machine(name):
-        return side_by_side([find(part.strip(), cache) for part in name.split(BESIDE)])
+        parts = [part.strip() for part in name.split(BESIDE)]
+        if "" in parts:
+            raise SourceError(
+                f"{name!r} lacks a name beside its {BESIDE}; write it as in efficientnet-lite0{BESIDE}hf:a/b."
+            )
+        return side_by_side([find(part, cache) for part in parts])
     if name.startswith("file:"):
         return _local(Path(name.removeprefix("file:")).expanduser(), name)
     if name.startswith(SKILL):

@@ -65,7 +65,7 @@ def pair_of(a: str | Path, b: str | Path, options: Options | None, rows: int, se
         notes.append(f"{both.sum():,} of the {len(two):,} examples of '{b}' are in '{a}' too and were left out of B.")
     if len(one) < LEAST or (~both).sum() < LEAST:
         raise DataError(
-            f"'{a}' has {len(one)} examples and '{b}' has {(~both).sum()} that can be compared; "
+            f"'{a}' has {len(one)} examples and '{b}' has {(~both).sum()} that are not in it too; "
             f"give at least {LEAST} of each, for a mismatch cannot be told from chance on fewer."
         )
     parts = []
@@ -86,7 +86,7 @@ def read_either(path: str | Path, options: Options | None) -> tuple[Dataset, lis
     try:
         return read(path, options), []
     except HeadstartError as error:
-        if not Path(path).exists():
+        if not Path(path).exists() or (isinstance(error, UsageError) and options and (options.label or options.task)):
             raise
         first = error
     options = options or Options()

@@ -19,9 +19,11 @@ from headstart.verbs.contest import Contest
 from headstart.verbs.energy import HINT, Clock, Meter, Spent, open_meter
 from headstart.verbs.familiar import familiar
 from headstart.verbs.machine import free_memory
+from headstart.verbs.place import writable, write_text
 from headstart.verbs.planfile import FORMAT, OPTIONS, Reason, update_of, written
 from headstart.verbs.prepared import ask_of, prepared
 from headstart.verbs.rank import MOST, cards_of
+from headstart.verbs.settings import DEVICES
 from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 
@@ -131,7 +133,10 @@ def plan(
     limits, options, file = limits or Limits(), options or Options(), Path(out) if out else None
     if rows < 20:
         raise UsageError(f"rows={rows} are too few to plan by; write for example --rows {MOST}.")
-    _writable(file)
+    if device not in DEVICES:
+        raise UsageError(f"device={device!r} is not one of {', '.join(DEVICES)}; write --device cpu.")
+    if file:
+        writable(file, "the plan")
     hush(threads)
     with at_most(threads):
         teller.progress("read the data", 0, 1)
@@ -154,7 +159,7 @@ def plan(
     values, because = _said(ready.data.fingerprint, options, contest, chosen, words)
     toml = written(values, because, _NOTES)
     if file:
-        _write(file, toml)
+        write_text(file, toml, "the plan")
     spent = time.perf_counter() - start
     count = len(ready.parts.train)
     return Planned(str(data), ask.metric, count, tuple(choices), chosen, over, words, toml, file, spent)
@@ -265,22 +270,3 @@ def _said(
 
 def _ends(low: float, high: float, digits: int) -> tuple[float, float]:
     return round(low, digits), round(high, digits)
-
-
-def _writable(file: Path | None) -> None:
-    if file is None:
-        return
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        raise UsageError(f"the plan cannot be written to {file}; name a file in a folder that is there.")
-
-
-def _write(file: Path, toml: str) -> None:
-    """The whole file or none."""
-    partial = file.with_name(f"{file.name}.partial")
-    try:
-        partial.write_text(toml, "utf8")
-        partial.replace(file)
-    except OSError as error:
-        raise UsageError(
-            f"{file} cannot be written ({error.strerror or error}); choose another place with -o."
-        ) from None

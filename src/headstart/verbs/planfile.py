@@ -25,6 +25,8 @@ OPTIONS = ("task", "text", "image", "label", "group", "time")  # what a plan say
 RATES = ("epochs", "lr", "batch")
 DECIDED = ("source", "metric", "depth", "taps", "balance", "seed", "budget", *RATES)
 
+_MOST = 1_000_000  # of anything that is counted: more is a slip of the finger
+
 Rule = Callable[[Any], bool]
 
 
@@ -37,12 +39,13 @@ class Key:
     holds: Rule
 
 
-def _whole(least: int, example: str) -> Key:
-    return Key(f"a whole number from {least} up", example, lambda v: type(v) is int and v >= least)
+def _whole(least: int, example: str, most: int = _MOST) -> Key:
+    return Key(f"a whole number from {least} to {most}", example, lambda v: type(v) is int and least <= v <= most)
 
 
-def _above_zero(example: str) -> Key:
-    return Key("a number above 0", example, lambda v: type(v) in (int, float) and 0 < v < math.inf)
+def _above_zero(example: str, most: float = math.inf) -> Key:
+    kind = "a number above 0" + ("" if most == math.inf else f", at most {most:g}")
+    return Key(kind, example, lambda v: type(v) in (int, float) and 0 < v <= most and v < math.inf)
 
 
 def _one_of(*names: str) -> Key:
@@ -50,7 +53,7 @@ def _one_of(*names: str) -> Key:
 
 
 _TEXT = Key("a text", '"minilm-l6"', lambda v: isinstance(v, str) and v != "")
-_NUMBER = Key("a number", "0.9", lambda v: type(v) in (int, float))
+_NUMBER = Key("a number", "0.9", lambda v: type(v) in (int, float) and math.isfinite(v))
 _TABLE = Key("a table", "", lambda v: isinstance(v, dict))
 KEYS = {
     "format": _whole(1, str(FORMAT)),
@@ -67,7 +70,7 @@ KEYS = {
     "seed": Key("a whole number from 0 to 4294967295", "1", lambda v: type(v) is int and 0 <= v < 2**32),
     "budget": _above_zero("60.0"),
     "epochs": _whole(1, "4"),
-    "lr": _above_zero("1e-3"),
+    "lr": _above_zero("1e-3", 1.0),
     "batch": _whole(1, "32"),
     "score": _NUMBER,
     "seconds": _above_zero("20.0"),
@@ -265,7 +268,8 @@ def _foretold(said: Mapping[str, Any]) -> tuple[Foretold, ...]:
     for name in FORETOLD:
         reason = because.get(name, {}) if isinstance(because, dict) else {}
         if name in said and isinstance(reason, dict) and all(_NUMBER.holds(reason.get(end)) for end in ("low", "high")):
-            found.append(Foretold(name, float(said[name]), float(reason["low"]), float(reason["high"])))
+            told = Foretold(name, float(said[name]), float(reason["low"]), float(reason["high"]))
+            found += [told] if told.low <= told.value <= told.high else []  # an edited value is nobody's promise
     return tuple(found)
 
 
