@@ -1,17 +1,32 @@
 """docs/results.md out of bench/results.json: `page.py`. Every number on the page is in that file."""
 
+import json
 import re
 from collections import defaultdict
 from math import isnan
 
-from record import HERE, mean_interval, rows
+from record import HERE, mean_interval, rows, wilson
 
 PAGE = HERE.parent / "docs" / "results.md"
 MARKS = {}  # (machine, versions) -> the letters of its footnote, in order of appearance
 
 
 def main():
-    every = (single, draws, throughput, depth, ranking, live, deviation, chance, memory, start)
+    every = (
+        single,
+        draws,
+        throughput,
+        depth,
+        ranking,
+        live,
+        deviation,
+        chance,
+        mismatch,
+        adapting,
+        foretold,
+        memory,
+        start,
+    )
     parts = [part for make in every if (part := make())]
     said = "Written by `bench/page.py` out of `bench/results.json`; [how each is run](../bench/README.md)."
     marks = "The letters under *on* name machine and versions, at the end of the page."
@@ -210,6 +225,93 @@ def start():
     ]
     what = "Wall seconds of whole processes, the median of the repeats; the interval is Student's of their mean."
     return section("Start", what, ("what", "seconds", "95 % of the mean", "repeats"), lines)
+
+
+def mismatch():
+    """Kinds of made mismatches, and false alarms."""
+    kept = json.loads((HERE / "mismatch.json").read_text("utf8"))
+    found, lines = kept["rows"], []
+    for name, parts in (("chosen on", ("dev",)), ("seen before", ("seen",)), ("not chosen on", ("test",))):
+        for modality in ("image", "text"):
+            here = [row for row in found if row["part"] in parts and row["modality"] == modality]
+            made, halves = (
+                [row["right"] for row in here if (row["made"] == "halves") == matched] for matched in (False, True)
+            )
+            cells = [cell for group in (made, halves) for cell in share(group)]
+            lines.append((name, READS[modality], *cells, cpu_mark(kept), kept["commit"], "`bench/mismatch.py`"))
+    what = (
+        "Made mismatches whose kind was called right, and matched halves where no difference was called, by the data "
+        "sets' part in choosing the rules; intervals are Wilson's."
+    )
+    head = ("sets", "of", "mismatches", "right %", "95 %", "halves", "none called %", "95 %")
+    return section("Mismatch", what, head, lines)
+
+
+READS = {"image": "pictures", "text": "texts"}
+
+
+def share(right):
+    """Count, per cent and its interval."""
+    if not right:
+        return 0, "", ""
+    part = sum(right) / len(right)
+    return len(right), percent(part), between(*wilson(part, len(right)), percent)
+
+
+def cpu_mark(kept):
+    """The footnote of a machine whose versions were not kept."""
+    return mark({"cpu": kept["cpu"], "versions": kept.get("versions", {})})
+
+
+def adapting():
+    """Heads for data without labels."""
+    found = defaultdict(list)
+    for row in rows("adapting"):
+        found[row["pair"], row["taps"], row["norms"], row["cpu"]].append(row)
+    lines = []
+    for (pair, taps, norms, _), mine in sorted(found.items(), key=lambda item: item[0]):
+        cells = []
+        for name in ("plain", "chosen", "labelled"):
+            mean, low, high = mean_interval([row[name] for row in mine])
+            cells += [percent(mean), between(low, high, percent)]
+        gap = sum(row["labelled"] - row["plain"] for row in mine)
+        closed = sum(row["chosen"] - row["plain"] for row in mine) / gap if gap else float("nan")
+        gain = mean_and_interval([row["chosen"] - row["plain"] for row in mine], points)
+        taken = ", ".join(dict.fromkeys(row["way"] for row in mine))
+        lines.append((pair, taps + (", norms" if norms else ""), len(mine), *cells, *gain, percent(closed), taken,
+                      *origin(mine)))  # fmt: skip
+    what = (
+        "A head learned on the first set and answering the second, without and with the way that was chosen without a "
+        "label of the second, beside the same head learned with its labels. Means over draws with Student's intervals. "
+        "On the digits and on PACS the rule was chosen with these test rows in view; on SURF features it was not."
+    )
+    head = ("pair", "layers", "draws", "source only %", "95 %", "chosen %", "95 %", "with labels %", "95 %", "gain",
+            "95 %", "of the gap %", "ways")  # fmt: skip
+    return section("Data without labels", what, head, lines)
+
+
+def foretold():
+    """What plans promised beside what came."""
+    found = sorted(rows("foretold"), key=lambda row: (row["kind"], row["data"], row["limit"], row["sources"]))
+    lines = []
+    for row in found:
+        cells = []
+        for name, say in (("score", percent), ("seconds", "{:.1f}".format), ("memory_mb", "{:.0f}".format)):
+            told = row[name]
+            cells += [say(told["value"]), between(told["low"], told["high"], say), say(told["happened"])]
+        asked = [f"{row['rows']} rows"] * bool(row["rows"]) + [row["limit"]] * (row["limit"] != "none")
+        lines.append((row["data"], ", ".join(asked), row["chosen"], *cells, *origin([row])))
+    what = ""
+    if found:
+        near = {k: sum(row["near"][k] for row in found) for k in ("seconds", "memory_mb")}
+        held = {k: sum(row["held"][k] for row in found) for k in ("score", "seconds", "memory_mb")}
+        what = (
+            f"What plans foretold with its 90 % range, and what came of the fits that followed ({len(found)} runs): "
+            f"seconds within 30 % in {near['seconds']}, memory in {near['memory_mb']}; within the range: score "
+            f"{held['score']}, seconds {held['seconds']}, memory {held['memory_mb']}."
+        )
+    head = ("data", "asked", "chosen", "score", "90 %", "came", "seconds", "90 %", "came", "memory MB", "90 %", "came")
+    return section("Plans", what, head, lines)
 
 
 def section(title, what, head, lines):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from networks import sentences, small_encoder, write_table
+from networks import sentences, small_convnet, small_encoder, write_pictures, write_table
 
 from headstart.adapt.held import open_held
 from headstart.adapt.probe import Features
@@ -90,3 +90,25 @@ def test_a_budget_that_is_too_short_for_any_tail_is_said_and_nothing_is_tried(pl
     told = json.loads((skill.folder / "metrics.json").read_text("utf8"))
     assert [rung["depth"] for rung in told["depth"]["curve"]] == [1]
     assert "was not tried: 1.0 s for each tail" in told["depth"]["rule"]  # five folds and the whole
+
+
+def test_two_trials_of_one_tail_do_not_share_a_folder(tmp_path):
+    from headstart.adapt.costs import folder_of
+    from headstart.adapt.held import forget, open_tuned, settle
+    from headstart.adapt.tune import tail_of
+    from headstart.sources.load import load
+
+    cache = tmp_path / "cache"
+    card = find(small_convnet(tmp_path / "net"), cache)
+    stack = load(card, cache, outputs=2)
+    tail = tail_of(stack, 3)
+    one, two = (open_tuned(card, tail, lambda: stack, cache, aside=True) for _ in range(2))
+    assert one.weights != two.weights
+    forget(one)
+    data = read(write_pictures(tmp_path / "pictures", 8))
+    before = two.read(data)[0]
+    settled = settle(two)
+    assert folder_of(cache, settled.weights).is_dir()
+    assert not [path for path in (cache / "networks").iterdir() if "-aside-" in path.name]
+    again = open_tuned(card, tail, lambda: pytest.fail("it was made anew"), cache)
+    assert np.allclose(again.read(data)[0], before, atol=1e-5)

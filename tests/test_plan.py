@@ -9,7 +9,7 @@ from networks import sentences, small_encoder, write_table
 from typed import typing_in
 
 from headstart.data.dataset import Options
-from headstart.errors import UsageError
+from headstart.errors import SourceError, UsageError
 from headstart.verbs.fit import fit
 from headstart.verbs.planfile import options_of, settings_of
 from headstart.verbs.settings import Settings
@@ -177,7 +177,7 @@ def test_other_weights_are_refused(place, tmp_path):
     ],
 )
 def test_taps_that_cannot_be_read_are_refused(place, tmp_path, changes, said):
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises((UsageError, SourceError), match=said):
         follow(place, tmp_path, edited(place, tmp_path, **changes))
     assert not (tmp_path / "x.skill").exists()
 

@@ -50,7 +50,10 @@ def fit(
     metric: Metric = None,
     balance: Annotated[bool | None, typer.Option("--balance/--no-balance", help="Weigh all classes the same.")] = None,
     budget: Annotated[str | None, typer.Option(help="Time for going deeper, such as 60s or 5m.")] = None,
-    plan: Annotated[Path | None, typer.Option(help="plan.toml of a fit, to follow; other options win over it.")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="plan.toml to follow; other options win over it."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw; else 0.")] = None,
     threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or eager.")] = "auto",
@@ -58,7 +61,7 @@ def fit(
     scratch: Annotated[str | None, typer.Option(help="Time to train the same network from scratch beside it.")] = None,
     adapt_to: Annotated[Path | None, typer.Option(help="Data without labels that the head is made for.")] = None,
     adapt_by: Annotated[
-        str | None, typer.Option(help="Way to it, such as entropy; else chosen without labels.")
+        str | None, typer.Option(help="Way to it (standardised, confusion, entropy, ...; a tail: dann), else chosen.")
     ] = None,
     cache: Cache = None,
     as_json: Json = False,

@@ -40,7 +40,7 @@ from headstart.verbs.cache import keep
 from headstart.verbs.energy import open_meter
 from headstart.verbs.machine import enough_memory, free_memory
 from headstart.verbs.plan_of import plan_of
-from headstart.verbs.planfile import options_of, other_data, same_network, suits_network, taps_chosen_here
+from headstart.verbs.planfile import lined, options_of, other_data, same_network, suits_network, taps_chosen_here
 from headstart.verbs.prepared import ask_of, fits, outputs_of, without
 from headstart.verbs.record import Measured, Rival, record_of
 from headstart.verbs.settings import Settings
@@ -96,11 +96,13 @@ def _fit(
     command: str,
 ) -> Skill:
     skills.ready(place)
-    card = find(settings.source, cache) if settings.source else None  # a name that is not known is said at once
+    with lined(settings, "source"):
+        card = find(settings.source, cache) if settings.source else None  # a name that is not known is said at once
     with watch.stage("read the data"):
         options = options_of(settings, options)
         examples = read(data, options)
-        ask = ask_of(examples, settings.metric, balance=settings.balance or False, seed=settings.seed or 0)
+        with lined(settings, "metric"):
+            ask = ask_of(examples, settings.metric, balance=settings.balance or False, seed=settings.seed or 0)
         for reason in examples.because.values():
             watch.teller.say(reason)
     with watch.stage("check the data"):

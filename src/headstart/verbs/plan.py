@@ -212,7 +212,10 @@ def _words(chosen: Choice, choices: Sequence[Choice], over: Sequence[str]) -> st
         for each, much in zip(choices, over, strict=True)
         if much and choices.index(each) < choices.index(chosen)
     ]
+    quickest = min(choices, key=lambda each: each.seconds.value)
     text = chosen.why
+    if chosen is not quickest:
+        text += f" It takes about {chosen.seconds.value:.0f} s; {quickest.name}, takes {quickest.seconds.value:.0f}."
     if better:
         text += f" {better[0][0].name} promises more and would take {better[0][1]}."
     return text

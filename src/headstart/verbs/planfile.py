@@ -6,13 +6,14 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headstart.data.dataset import Dataset, Options
-from headstart.errors import UsageError
+from headstart.errors import HeadstartError, UsageError
 from headstart.heads.metrics import METRICS
 from headstart.report.record import Foretold
 from headstart.sources.card import Card
@@ -133,6 +134,18 @@ def options_of(settings: Settings, options: Options | None) -> Options:
     planned = settings.followed.options if settings.followed else Options()
     given = {name: vars(options)[name] for name in OPTIONS if vars(options)[name] is not None}
     return replace(planned, **given, classes=options.classes)
+
+
+@contextmanager
+def lined(settings: Settings, key: str) -> Iterator[None]:
+    """Inside, an error about what a plan decided begins with the line that says it."""
+    try:
+        yield
+    except HeadstartError as error:
+        followed = settings.followed
+        if followed is None or key not in followed.decided:
+            raise
+        raise type(error)(f"{followed.where(key)}: {error}") from None
 
 
 def same_network(settings: Settings, card: Card) -> None:
