@@ -76,7 +76,7 @@ def one(data, pair, seed, given):
         tried=[{**vars(each), "trust": each.trust} for each in found.tried],
         rows=[len(xa), len(xb), len(xt)],
         seconds=seconds,
-        command=f"bench/adapting.py {data} --pairs {pair} --seeds {seed} --taps {given.taps}"
+        command=f"bench/adapting.py DATA --pairs {pair} --seeds {seed} --taps {given.taps}"
         + (" --norms" if given.norms else ""),
     )
 
