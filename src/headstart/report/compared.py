@@ -17,7 +17,7 @@ from headstart.study.transfer import Saved, Taken
 AXES = {
     "labels": ("Against labels", "labels to learn from"),
     "seconds": ("Against time", "learning and answering, the reading through the network included"),
-    "joules": ("Against energy", "of the same"),
+    "joules": ("Against energy", "learning and answering, the reading through the network included"),
 }
 
 
