@@ -198,3 +198,11 @@ def test_heavy_libraries_come_with_their_ways_alone():
         "assert not {'torch', 'ot', 'sklearn'} & set(sys.modules), set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_the_package_of_optimal_transport_the_other_ways_are_tried(monkeypatch):
+    monkeypatch.setattr("headstart.adapt.across.find_spec", lambda name: None)
+    here, _ = sides()
+    found = find(here.a, here.y, here.b)
+    assert [each.key for each in found.tried] == [name for name in offered("classes", False) if name != "transported"]
+    assert found.adapted

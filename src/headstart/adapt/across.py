@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from headstart.heads.logistic import softmax
 from headstart.mismatch import checks
 from headstart.mismatch.label_shift import bbse
 
+TRANSPORTED = "transported"  # the way that needs a package of its own
 NORMS = "norms+"  # before the name of a way that reads the target with its own norms
 _WITH_NORMS = ("nothing", "standardised", "confusion", "confusion+answers")
 _HELD_OUT = 300  # source rows from which on no further part is held out: one of them is then a third of a point
@@ -91,7 +93,9 @@ def across(
         return _made(sides, own, way, (), f"{way} was asked for.")
     if ask.task != "classes":
         return _made(sides, own, "nothing", (), _NO_VALIDATOR.format(task=ask.task, ways=", ".join(names[1:])))
-    tried = _judged(sides, own, names, folds)
+    # optional: whoever asks for it by name is told what to install
+    there = tuple(name for name in names if name != TRANSPORTED or find_spec("ot") is not None)
+    tried = _judged(sides, own, there, folds)
     chosen = choose(tried)
     return _made(sides, own, chosen.key, tried, _rule(chosen, tried))
 
