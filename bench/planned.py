@@ -64,7 +64,7 @@ def one(data, place, env, said, text):
         planning_seconds=wall,
         wall=told["wall"],
         tested=told["score"]["n"],
-        from_rehearsal="rehearsal" in chosen["seconds_from"],
+        from_rehearsal="rehearsal" in chosen["seconds"]["origin"],
         **{name: {k: each[k] for k in ("value", "low", "high", "happened")} for name, each in foretold.items()},
         near={name: abs(each["happened"] / each["value"] - 1) <= WITHIN for name, each in foretold.items()},
         held={name: each["low"] <= each["happened"] <= each["high"] for name, each in foretold.items()},

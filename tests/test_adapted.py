@@ -92,7 +92,7 @@ def test_norms_of_the_target_are_in_the_skill_and_are_read_with(place, tmp_path)
     again = evaluate(skill, dark, cache=root / "cache")["scores"]["accuracy"]["value"]
     assert again == pytest.approx(told["after"]["value"], abs=0.02)
     # light that is scaled and moved is undone by norms and by units of its own
-    assert told["after"]["value"] > 0.8
+    assert told["after"]["value"] > told["before"]["value"] + 0.3
 
 
 def test_norms_for_one_call_change_its_answers_and_nothing_else(place, tmp_path):

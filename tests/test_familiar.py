@@ -136,7 +136,6 @@ def known(first, middle, last):
         yardsticks={"one": (0.1, 0.1, 0.1), "two": (0.08, 0.1, 0.1), "sketches": (9.0, 2.0, 2.0)},
         ordinary=("one", "two"),
         odd=None,
-        norms=True,
         blocks=12,
         notes=(),
         seconds=1.0,

@@ -1,6 +1,7 @@
 """`plan`: choices with what they take and give, the one that is taken, and the fit that follows it."""
 
 import json
+import re
 import tomllib
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from headstart.adapt.held import open_held
 from headstart.core.store import Store
 from headstart.data.read import read
 from headstart.data.split import split
-from headstart.errors import UsageError
+from headstart.errors import StoreError, UsageError
 from headstart.sources.find import find
 from headstart.verbs import plan as planning
 from headstart.verbs.choices import Choice
@@ -46,8 +47,6 @@ def choice(score, seconds, memory=100.0, name="a", depth=1):
         range_of(seconds),
         range_of(memory),
         "why",
-        "",
-        "",
         "",
         "",
     )
@@ -113,9 +112,9 @@ def test_every_choice_is_told_and_a_tail_is_rehearsed_once(place, tmp_path):
     assert {each.depth for each in found.choices} == {1, 3}
     tail = next(each for each in found.choices if each.depth == 3)
     assert set(tail.rates) == {"epochs", "lr", "batch"}
-    assert "a rehearsal on 120 rows" in tail.seconds_from
+    assert tail.seconds.origin.startswith("a rehearsal on 120 rows: ")
     again = plan(table, sources=[source], cache=root / "cache")
-    assert "as earlier runs" in next(each for each in again.choices if each.depth == 3).seconds_from
+    assert next(each for each in again.choices if each.depth == 3).seconds.origin.startswith("as earlier runs of ")
     assert again.file is None
 
 
@@ -176,7 +175,6 @@ def test_the_command_writes_the_plan_and_says_how_to_follow_it(place, tmp_path, 
         (("--memory", "much"), "--memory 'much' is not a size"),
         (("--energy", "0J"), "--energy '0J' is not an energy above 0"),
         (("--rows", "5"), "rows=5 are too few to plan by"),
-        (("-o", "no/such/plan.toml"), "the plan cannot be written to no/such/plan.toml"),
         (("--budget", "0.001s"), "no choice keeps these limits: the quickest,"),
         (("--device", "banana"), "device='banana' is not one of auto"),
         (("--metric", "rightness"), "metric 'rightness' does not suit classes"),
@@ -187,8 +185,19 @@ def test_what_cannot_be_planned_is_one_sentence(place, tmp_path, capsys, monkeyp
     run = typing_in(root, tmp_path, capsys, monkeypatch)
     code, _, err = run("plan", table, "--sources", source, *options)
     assert code == 2
-    assert said in err
-    assert len(err.strip().splitlines()[-1:]) == 1
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("headstart: ")
+    assert said in last
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("films.csv/p.toml", "cannot be written (Not a directory)"), (".", "a folder")]
+)
+def test_a_place_that_cannot_be_written_is_said_before_any_work(place, tmp_path, monkeypatch, name, said):
+    root, source, table, _ = place
+    monkeypatch.setattr(planning, "prepared", lambda *_, **__: pytest.fail("work was done for nothing"))
+    with pytest.raises(StoreError, match=re.escape(said)):
+        plan(table, root / name, sources=[source], cache=root / "cache")
 
 
 def test_features_that_have_no_room_are_refused_before_the_fit(place, tmp_path, monkeypatch):

@@ -12,6 +12,8 @@ _SAID = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "true",
     "CODECARBON_LOG_LEVEL": "critical",
+    # POT imports every library that it could compute with; it is given NumPy arrays
+    **{f"POT_BACKEND_DISABLE_{name}": "1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")},
     # threads that wait by spinning stall each other for minutes where two programs share two cores
     "OMP_WAIT_POLICY": "PASSIVE",
 }

@@ -86,8 +86,8 @@ def across(
         DataError: features that cannot be compared.
     """
     names = offered(ask.task, own is not None)
-    if way is not None and way not in names:
-        raise UsageError(f"way {way!r} is not there for {ask.task}; use one of {', '.join(names)}.")
+    if way is not None:
+        known_way(way, ask.task, own=own is not None)
     sides = sides_of(a, y, b, ask, folds)
     if way is not None:
         return _made(sides, own, way, (), f"{way} was asked for.")
@@ -128,6 +128,17 @@ def offered(task: str, own: bool) -> tuple[str, ...]:
     """
     names = (*LINEAR, *(name for name in (*ROOTS, *STEPS) if name not in LINEAR)) if task == "classes" else LINEAR
     return names + tuple(NORMS + name for name in names if own and name in _WITH_NORMS)
+
+
+def known_way(way: str, task: str, *, own: bool) -> None:
+    """Refuse a way that this task does not have.
+
+    Raises:
+        UsageError: its name is not among those of `offered`.
+    """
+    names = offered(task, own)
+    if way not in names:
+        raise UsageError(f"way {way!r} is not there for {task}; use one of {', '.join(names)}.")
 
 
 def every_way(sides: Sides, own: Own | None, names: tuple[str, ...]) -> dict[str, tuple[Way, NDArray]]:

@@ -27,12 +27,12 @@ def folder_of(cache: Path, weights: str) -> Path:
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs of one network by name; seconds, but for memory in MB.
+    """Costs of one network by name; seconds, but for the pace, and memory in MB.
 
-    `start` is the import of PyTorch. What going to depth k takes has the depth in its name: `load` (the network into
-    PyTorch), `before` (the held blocks compiled, when that was done anew), `fill` (held blocks, of one example), `step`
-    (training, of one picture or token), `tuned` (the tuned network compiled), `memory` (peak of the whole process, the
-    features left out).
+    `pace` is examples a second through the held blocks, `start` the import of PyTorch. What going to depth k takes has
+    the depth in its name: `load` (the network into PyTorch), `fill` (held blocks, of one example), `step` (training, of
+    one picture or token), `tuned` (the tuned network compiled), `memory` (peak of the whole process, the features left
+    out).
 
     Attributes:
         file: that they are kept in.
@@ -54,10 +54,12 @@ class Costs:
             return {}
 
     def note(self, **costs: float) -> None:
-        """Keep these, in place of earlier ones of the same names; a cache that may not be written forgets them."""
+        """Keep these, in place of earlier ones of the same names.
+
+        A network that is not compiled here has no folder, and some caches may not be written: nothing is kept then.
+        """
         partial = self.file.with_name(f"{self.file.name}.{uuid.uuid4().hex}.partial")
         with suppress(OSError):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps({**self.known(), **costs}, indent=1, sort_keys=True), "utf8")
             partial.replace(self.file)
 

@@ -11,6 +11,7 @@ from headstart.adapt.recipes import Recipe
 from headstart.adapt.suits import Suits
 from headstart.heads import metrics
 
+_SHOWN = 0.05  # seconds from which on a part is told
 _START = 4.0  # seconds that the import of PyTorch takes where it was never timed
 _INNER = 0.8  # share of the rows that a fold of a nested cross-validation learns from
 _NORMAL = 1.645  # deviations on both sides that hold 90 %
@@ -21,11 +22,12 @@ _OFF = 0.015  # deviation of a fitted head's score from its cross-validation, be
 
 @dataclass(frozen=True)
 class Range:
-    """A number to be expected, and the range that holds it with 90 %."""
+    """A number to be expected, the range that holds it with 90 %, and in words where it comes from."""
 
     value: float
     low: float
     high: float
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def tail_seconds(
     """Part -> seconds of a fit that tunes a tail.
 
     Args:
-        above: of the fit at depth 1, whose head is fitted too.
+        above: of the same fit at depth 1, whose head is fitted too but reads no test row.
         costs: noted of this network on this machine (`adapt.costs`), with those of this depth among them.
         pace: rows a second through the network.
         head: seconds of fitting a head on the last layer.
@@ -107,13 +109,28 @@ def tail_seconds(
     }
 
 
-def seconds_of(parts: Mapping[str, float], spread: float) -> Range:
-    """All parts together; `spread` is the deviation of the log of what such a sum turned out to be."""
-    total = sum(parts.values())
-    return Range(total, total * float(np.exp(-_NORMAL * spread)), total * float(np.exp(_NORMAL * spread)))
+def by_factors(value: float, spread: float, origin: str) -> Range:
+    """A number above 0 that is off by factors.
+
+    Args:
+        spread: deviation of the log of what came over what was foretold.
+    """
+    factor = float(np.exp(_NORMAL * spread))
+    return Range(value, value / factor, value * factor, origin)
 
 
-def score_of(suits: Suits, shape: Shape, gain: tuple[float, float] = (0.0, 0.0)) -> Range:
+def seconds_of(parts: Mapping[str, float], spread: float, before: str = "") -> Range:
+    """All parts together.
+
+    Args:
+        spread: as of `by_factors`.
+        before: words before the list of the parts.
+    """
+    said = ", ".join(f"{name} {value:.1f} s" for name, value in parts.items() if value >= _SHOWN)
+    return by_factors(sum(parts.values()), spread, before + said)
+
+
+def score_of(suits: Suits, shape: Shape, gain: tuple[float, float] = (0.0, 0.0), also: str = "") -> Range:
     """The metric that the fit will report.
 
     The probe's score on the rows looked at; what more rows bring; what a tail brings, a share of what is left to gain;
@@ -121,6 +138,7 @@ def score_of(suits: Suits, shape: Shape, gain: tuple[float, float] = (0.0, 0.0))
 
     Args:
         gain: mean and deviation of that share, as tails gained on other data.
+        also: words behind where it comes from.
     """
     ask, score = suits.ask, suits.score
     draws = suits.draws(200)
@@ -137,4 +155,5 @@ def score_of(suits: Suits, shape: Shape, gain: tuple[float, float] = (0.0, 0.0))
     deviation = float(np.sqrt(luck**2 + test**2 + grown**2 + (gain[1] * error) ** 2 + off**2))
     value = 1 - expected if higher else expected
     low, high = value - _NORMAL * deviation, value + _NORMAL * deviation
-    return Range(value, max(low, 0.0) if ask.task != "numbers" else low, min(high, 1.0) if higher else high)
+    low, high = max(low, 0.0) if ask.task != "numbers" else low, min(high, 1.0) if higher else high
+    return Range(value, low, high, f"a head in nested cross-validation on {len(suits.rows)} rows{also}")

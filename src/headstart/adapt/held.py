@@ -7,7 +7,6 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.adapt.costs import TRACED, folder_of
+from headstart.adapt.costs import TRACED, Costs, folder_of
 from headstart.core.skill import TAIL, Skill
 from headstart.core.store import Address, Store, Table
 from headstart.data.dataset import Dataset
@@ -135,24 +134,17 @@ class Held:
             )
             table.write([data.keys[row] for row in rows], dict(zip(self.taps, values, strict=True)))
         if len(missing) >= _TIMED:
-            self._note(len(missing) / (time.perf_counter() - began))
+            self._costs.note(pace=len(missing) / (time.perf_counter() - began))
         return table
 
     @property
     def pace(self) -> float | None:
         """Examples a second when many were read last on this machine; None where none were."""
-        try:
-            return float(self._paced.read_text("utf8"))
-        except (OSError, ValueError):
-            return None
-
-    def _note(self, pace: float) -> None:
-        with suppress(OSError):  # PyTorch has no folder of a compiled network, and some caches may not be written
-            self._paced.write_text(f"{pace:.4g}\n", "utf8")
+        return self._costs.known().get("pace")
 
     @property
-    def _paced(self) -> Path:
-        return folder_of(self.cache, self.weights) / f"pace-{self.threads}"
+    def _costs(self) -> Costs:
+        return Costs.of(self.cache, self.weights, self.threads)
 
     def read(
         self, data: Dataset, *, view: int = 0, progress: Progress | None = None, broken: Broken | None = None

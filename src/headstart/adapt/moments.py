@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.adapt.held import Progress
+from headstart.adapt.norms import batch_norms
 from headstart.core.evaluate import device_of, evaluating, run_held
 from headstart.core.examples import Examples
 from headstart.core.stack import Stack
@@ -45,12 +46,7 @@ def entering(stack: Stack, examples: Examples, progress: Progress | None = None)
 
     The network runs as it is, with the statistics that it keeps: what enters a norm is what it would enter with in use.
     """
-    norms = {
-        module: f"{block}.{name}" if name else block
-        for block in stack.names[:-1]
-        for name, module in stack.blocks[block].named_modules()
-        if isinstance(module, _BatchNorm) and module.running_mean is not None
-    }
+    norms = {norm: name for name, norm in batch_norms(stack).items()}
     found: dict[nn.Module, list[tuple[NDArray, NDArray, int]]] = {}
 
     def note(norm: nn.Module, given: tuple[Tensor, ...]) -> None:

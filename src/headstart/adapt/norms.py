@@ -61,7 +61,7 @@ def norms_of(
         raise DataError(
             f"{len(examples)} rows in batches of {batch} have no variance; give 2 of each, better some hundreds."
         )
-    norms = _norms(stack)
+    norms = batch_norms(stack)
     if not norms:
         return {}
     rows = np.sort(np.random.default_rng([seed, 15]).permutation(len(examples))[:most])
@@ -90,7 +90,7 @@ def swap_(stack: Stack, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
     Raises:
         DataError: a name that no norm of the stack has.
     """
-    places = _places(_norms(stack))
+    places = _places(batch_norms(stack))
     unknown = [name for name in arrays if name not in places]
     if unknown:
         raise DataError(f"{unknown[0]} is no statistic of this network; give those that norms_of made of it.")
@@ -146,7 +146,7 @@ def _measured(
     return {norm: moments for norm, moments in found.items() if moments.count}
 
 
-def _norms(stack: Stack) -> dict[str, _BatchNorm]:
+def batch_norms(stack: Stack) -> dict[str, _BatchNorm]:
     """Block.name -> norm, for every batch norm below the head that keeps statistics."""
     return {
         f"{block}.{name}" if name else block: module

@@ -37,7 +37,7 @@ class Before:
     store_dtype = "float16"  # half the disk and the memory; the tail's input is known to three digits
 
     def __init__(self, stack: Pretrained, card: Card, cut: int, cache: Path, *, threads: int = 0) -> None:
-        folder = self._folder(card, cut, cache)
+        folder = cache / "networks" / f"{card.digest}-cut{cut}-{_VERSION}"
         if not is_there(folder):
             draw = torch.Generator().manual_seed(0)
             sample = torch.randn(2, 3, card.size, card.size, generator=draw)
@@ -47,15 +47,6 @@ class Before:
         self.preparation = preparation_of(card).digest
         self.engine = f"{self._compiled.version} cut {_VERSION}"
         self.precision = self._compiled.precision
-
-    @classmethod
-    def is_there(cls, card: Card, cut: int, cache: Path) -> bool:
-        """Whether these blocks are compiled already."""
-        return is_there(cls._folder(card, cut, cache))
-
-    @staticmethod
-    def _folder(card: Card, cut: int, cache: Path) -> Path:
-        return cache / "networks" / f"{card.digest}-cut{cut}-{_VERSION}"
 
     def __call__(self, arrays: Arrays) -> Mapping[str, NDArray]:
         """{"h": (b, 3, s, s)} -> {"h": what enters block `cut`}."""

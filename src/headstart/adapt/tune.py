@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -67,27 +66,22 @@ def tune(
     costs, depth = Costs.of(cache, card.digest, threads), recipe.plan.depth
     with costs.timed(f"load {depth}"):
         stack = load(card, cache, outputs=len(data.classes), seed=recipe.plan.seed, weights=weights)
-    _follow(stack)
-    width = stack.head_linear.in_features
-    if recipe.objective == "contrast":
-        stack.blocks["head"] = on_h(nn.Identity())
-    elif head is not None:
-        _start_head(stack.head_linear, head)
+    beside, penalties = {}, ()
+    if toward is not None:
+        beside = {TARGET: examples_of(toward.data, None, card, cache, threads=threads)}
+        penalties = (toward.penalty(stack.head_linear.in_features, recipe.plan.seed),)
+        budget /= 2  # a step then takes as many rows of the target
+    _begin(stack, card, recipe, head)
     if card.modality == "image" and not recipe.stored:
         examples = live(data, card, y, seed=recipe.plan.seed, threads=threads)
     else:
         examples = examples_of(data, y, card, cache, views=recipe.views, threads=threads)
-    if card.modality == "image":
-        stack.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    store, prefix = None, None
+    task, held = _task(recipe, data.task), {}
     if recipe.stored and card.modality == "image":
-        store = Store(cache / "store")
-        with costs.timed(f"before {depth}") if not Before.is_there(card, stack.cut(depth), cache) else nullcontext():
-            prefix = Before(stack, card, stack.cut(depth), cache, threads=threads)
-    task = _task(recipe, data.task)
-    step = partial(seconds_per_step, stack, task=task, store=store, prefix=prefix)
+        prefix = Before(stack, card, stack.cut(depth), cache, threads=threads)
+        held = {"store": Store(cache / "store"), "prefix": prefix}
+    step = partial(seconds_per_step, stack, task=task, **held)
     examples, plan = within(start + budget, examples, recipe.plan, step)
-
     ends = [time.perf_counter()]
 
     def told(epoch: int, _: float) -> None:
@@ -95,23 +89,23 @@ def tune(
         if progress:
             progress(epoch + 1, plan.epochs)
 
-    beside, penalties = {}, ()
-    if toward is not None:
-        beside = {TARGET: examples_of(toward.data, None, card, cache, threads=threads)}
-        penalties = (toward.penalty(width, plan.seed),)
-    fit(
-        stack,
-        examples,
-        task,
-        plan,
-        penalties=penalties,
-        beside=beside,
-        store=store,
-        prefix=prefix,
-        on_epoch=told,
-    )
+    fit(stack, examples, task, plan, penalties=penalties, beside=beside, on_epoch=told, **held)
     _note(costs, depth, ends, examples, ordinary=weights and toward is None)
     return stack.eval()
+
+
+def _begin(stack: Pretrained, card: Card, recipe: Recipe, head: Linear | None) -> None:
+    """Norms that follow, the head where it starts, and memory as convolutions want it."""
+    for module in stack.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            # at their published pace the statistics of a short run would still be at 0 and 1
+            module.momentum = 0.1
+    if recipe.objective == "contrast":
+        stack.blocks["head"] = on_h(nn.Identity())
+    elif head is not None:
+        _start_head(stack.head_linear, head)
+    if card.modality == "image":
+        stack.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _note(costs: Costs, depth: int, ends: Sequence[float], examples: Examples, *, ordinary: bool) -> None:
@@ -125,19 +119,12 @@ def _note(costs: Costs, depth: int, ends: Sequence[float], examples: Examples, *
         return
     epoch = (ends[-1] - ends[1]) / (len(ends) - 2)
     beyond = max(0.0, ends[1] - ends[0] - epoch)
-    costs.note(**{f"step {depth}": epoch / size_of(examples), f"fill {depth}": beyond / len(examples)})
+    costs.note(**{f"step {depth}": epoch / _size(examples), f"fill {depth}": beyond / len(examples)})
 
 
-def size_of(examples: Examples) -> float:
+def _size(examples: Examples) -> float:
     """What an epoch's time grows with: tokens of texts, else examples."""
     return float(len(examples) if examples.lengths is None else examples.lengths.sum())
-
-
-def _follow(stack: Pretrained) -> None:
-    """Batch-norm statistics that keep up with a short run: at their published pace they would still be at 0 and 1."""
-    for module in stack.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.1
 
 
 def within(end: float, examples: Examples, plan: Plan, step: Callable[..., float]) -> tuple[Examples, Plan]:

@@ -36,11 +36,11 @@ class Asked:
 def compared(a: Path, b: Path, source: str | None, asked: Asked, as_json: bool) -> None:
     """`inspect A --against B`."""
     from headstart.report import verdict
+    from headstart.study.files import ready, write_whole
     from headstart.verbs.differ import differ
-    from headstart.verbs.place import writable, write_text
 
     if asked.out is not None:
-        writable(asked.out, "the page")
+        ready(asked.out)
     with Console() as teller:
         found = differ(
             a,
@@ -57,7 +57,7 @@ def compared(a: Path, b: Path, source: str | None, asked: Asked, as_json: bool) 
     if asked.out is not None:
         from headstart.report.apart import page
 
-        write_text(asked.out, page(found), "the page")
+        write_whole(asked.out, page(found))
     told = {"verdict": verdict.headline(found), "evidence": verdict.evidence(found), "advice": verdict.advice(found)}
     found_plain = {name: value for name, value in asdict(found).items() if name not in ("most", "least")}
     show({**told, "sure": found.kind.sure, **found_plain}, as_json, lambda: in_words(found))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.choose import Sources
+from headstart.cli.choose import Rows, Sources
 from headstart.cli.options import (
     Cache,
     Data,
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from headstart.adapt.foretell import Range
     from headstart.verbs.choices import Choice
     from headstart.verbs.plan import Planned
-
-Rows = Annotated[int, typer.Option("--rows", help="Examples to look at, at most.")]
 
 
 def plan(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.data.dataset import Dataset
 from headstart.data.encoding import mended
 from headstart.errors import DataError
 
@@ -65,6 +66,14 @@ def look(sources: Sequence[Path | NDArray], *, threads: int = 2) -> Look:
         for _ in pool.map(one, range(len(sources))):
             pass
     return Look(thumbnails, sizes, broken)
+
+
+def readable(data: Dataset, *, threads: int = 2) -> Dataset:
+    """The examples without pictures that cannot be read."""
+    if data.modality != "image":
+        return data
+    broken = look(data.pictures, threads=threads).broken
+    return data.take([row for row in range(len(data)) if row not in broken]) if broken else data
 
 
 def difference_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -9,6 +9,7 @@ from headstart.mismatch.layered import Layer
 from headstart.report import verdict, wording
 from headstart.report.difference import Difference, Mark, Share
 from headstart.report.figures import Axis, canvas, draw, markup
+from headstart.report.html import document
 from headstart.report.page import shown
 from headstart.version import __version__
 
@@ -25,20 +26,7 @@ def page(d: Difference) -> str:
     Returns:
         The document; letters that cannot be written in UTF-8 are replaced, so that it always can be.
     """
-    # a template engine takes longer to import than this package: only who makes a page pays for it
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for called in (wording.duration, wording.percent, wording.number):
-        environment.filters[called.__name__] = called
-    text = environment.get_template("apart.html.jinja").render(d=d, verdict=verdict, view=view(d), version=__version__)
-    return text.encode("utf8", "replace").decode("utf8")
+    return document("apart.html.jinja", {"d": d, "verdict": verdict, "view": view(d), "version": __version__})
 
 
 def view(d: Difference) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headstart.report import curves, savings, wording
 from headstart.report.comparison import Comparison
+from headstart.report.html import document
 from headstart.report.savings import amount, less, span
 from headstart.report.wording import figure, interval
 from headstart.study.points import WITHOUT
@@ -57,20 +58,8 @@ def page(found: Comparison) -> str:
     Returns:
         The document; letters that cannot be written in UTF-8 are replaced, so that it always can be.
     """
-    # a template engine takes longer to import than this package: only who makes a page pays for it
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("comparison.html.jinja").render(
-        c=found, words=wording, savings=savings, view=view(found)
-    )
-    return text.encode("utf8", "replace").decode("utf8")
+    values = {"c": found, "words": wording, "savings": savings, "view": view(found)}
+    return document("comparison.html.jinja", values)
 
 
 def view(found: Comparison) -> Mapping[str, object]:

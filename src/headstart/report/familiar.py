@@ -27,7 +27,6 @@ class Familiar:
         yardsticks: name of a known data set -> its thirds.
         ordinary: which of them are like what the network was trained on.
         odd: share of the examples that are more unusual than 95 % of the reference's own; None without such.
-        norms: whether the network has batch norms that can be measured anew.
         blocks: of the network, the head included.
         notes: one sentence each.
         seconds: that it took.
@@ -47,7 +46,6 @@ class Familiar:
     yardsticks: Mapping[str, tuple[float, float, float]]
     ordinary: tuple[str, ...]
     odd: float | None
-    norms: bool
     blocks: int
     notes: tuple[str, ...]
     seconds: float

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from headstart.report import figures, wording
+from headstart.report.html import document
 from headstart.report.record import ClassCount, Example, Record
 
 SHOWN_EXAMPLES = 12  # cards of a kind; a page is looked at, the whole list is in metrics.json
@@ -57,22 +57,8 @@ def page(record: Record) -> str:
     Returns:
         The document; letters that cannot be written in UTF-8 are replaced, so that it always can be.
     """
-    # a template engine takes longer to import than this package: only who makes a page pays for it
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for called in (wording.duration, wording.size, wording.percent, wording.number):
-        environment.filters[called.__name__] = called
-    text = environment.get_template("page.html.jinja").render(
-        r=record, words=wording, figures=figures, view=view(record)
-    )
-    return text.encode("utf8", "replace").decode("utf8")
+    values = {"r": record, "words": wording, "figures": figures, "view": view(record)}
+    return document("page.html.jinja", values)
 
 
 def view(record: Record) -> Mapping[str, object]:

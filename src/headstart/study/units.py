@@ -6,13 +6,12 @@ import hashlib
 import json
 import math
 import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from headstart.errors import StoreError, UsageError
+from headstart.errors import UsageError
+from headstart.study.files import ready, write_whole
 from headstart.study.turns import turn
 
 
@@ -88,14 +87,12 @@ class Shelf:
             return None
 
     def ready(self) -> None:
-        """Make the folder and try whether it can be written, before hours are spent.
+        """Refuse a folder that cannot be written, before hours are spent.
 
         Raises:
             StoreError: it cannot.
         """
-        trial = self.folder / f"{uuid.uuid4().hex}.trial"
-        write_whole(trial, "")
-        trial.unlink()
+        ready(self.folder / "outcome.json")
 
     def keep(self, outcome: Outcome) -> None:
         """Write an outcome whole or not at all.
@@ -113,26 +110,6 @@ class Shelf:
         said = json.dumps([self._about(unit.arm), asdict(unit)], sort_keys=True)
         digest = hashlib.sha256(said.encode()).hexdigest()
         return self.folder / f"{unit.arm}-{unit.labels}-{unit.seed}-{digest[:12]}.json"
-
-
-def write_whole(place: Path, text: str) -> None:
-    """Write a file, and its folder, whole or not at all.
-
-    Raises:
-        StoreError: the disk refuses.
-    """
-    partial = place.with_name(f"{place.name}.{uuid.uuid4().hex}.partial")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, "utf8")
-        partial.replace(place)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise StoreError(
-            f"writing {place} failed: {error.strerror or error}; free space or choose another folder with -o. "
-            "What was done before is kept."
-        ) from error
 
 
 def _read(text: str, unit: Unit) -> Outcome:

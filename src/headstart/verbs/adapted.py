@@ -14,7 +14,7 @@ from headstart.adapt.held import Held, open_tuned, settle
 from headstart.adapt.learn import Learned, Learner
 from headstart.adapt.probe import Folds
 from headstart.data.dataset import READS, Dataset
-from headstart.data.near import look
+from headstart.data.near import readable
 from headstart.errors import DataError, UsageError
 from headstart.heads import metrics
 from headstart.heads.linear import Linear
@@ -106,9 +106,7 @@ def target_of(to: str | Path, data: Dataset, say: Say) -> Target:
             f"'{to}' holds {READS[target.modality]} and the labelled data holds {READS[data.modality]}; "
             "give a target of the same kind."
         )
-    if target.modality == "image":
-        broken = look(target.pictures).broken
-        target = target.take(np.array([row for row in range(len(target)) if row not in broken], np.int64))
+    target = readable(target)
     if len(target) < _LEAST:
         raise DataError(f"'{to}' has {len(target)} examples that can be read; give at least {_LEAST}, better hundreds.")
     if set(target.keys) == set(data.keys):

@@ -15,7 +15,7 @@ from headstart.adapt.learn import Learner
 from headstart.adapt.probe import Ask, Outputs
 from headstart.adapt.scratch import from_scratch
 from headstart.data.split import choice_folds, some, within
-from headstart.errors import DepthError, UsageError
+from headstart.errors import UsageError
 from headstart.heads import metrics
 from headstart.heads.baselines import majority
 from headstart.study.units import Outcome, Unit, budgets
@@ -62,18 +62,11 @@ class Way:
         """It, on whole data.
 
         Raises:
-            UsageError: layers that the network does not have.
-            DepthError: more blocks than it has.
+            UsageError: layers that a tail of this depth does not read.
         """
-        held = self.features.held
-        if self.depth is not None and self.depth > len(held.taps) + 1:
-            raise DepthError(
-                f"depth={self.depth} is outside 1..{len(held.taps) + 1}, the blocks of {held.card.name}; "
-                "use 1 for a new head only."
-            )
         asked = replace(ask, balance=self.balance)
         features, data = self.features, self.features.data
-        return Learner(data, held, features, asked, cache, self.depth, self.budget, self.taps, self.rates)
+        return Learner(data, features.held, features, asked, cache, self.depth, self.budget, self.taps, self.rates)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.costs import Costs, memory_of_rows
-from headstart.adapt.foretell import Pieces, Range, Shape, head_seconds, score_of, seconds_of, tail_seconds
+from headstart.adapt.foretell import Pieces, Range, Shape, by_factors, head_seconds, score_of, seconds_of, tail_seconds
 from headstart.adapt.learn import Learned, Learner
+from headstart.adapt.probe import Folds
 from headstart.adapt.recipes import Recipe, recipes
 from headstart.adapt.suits import Suits
 from headstart.data.split import choice_folds, some, within
@@ -30,6 +33,7 @@ _NOTED = ("load", "step", "fill", "tuned", "memory")  # costs of a tail
 _BESIDE = 0.02  # chance of being the best from which on a network is joined with others
 _SPREAD = {"head": 0.15, "tail": 0.2}  # deviation of the log of what a fit takes against what was foretold
 _MEMORY = 0.12  # the same of memory
+_HEAD_MB = 400.0  # peak of fits of a head, their features left out, on the networks and data of bench/planned.py
 
 Rows = NDArray[np.int64]
 
@@ -46,8 +50,10 @@ class Choice:
         score: of the metric.
         seconds: of the whole fit.
         memory: peak of the process, in MB.
+        why: it would be taken, in a sentence.
+        chance: why this network, in words.
+        layers: why these taps, in words.
         joules: of energy; None where nothing measures or estimates it.
-        why, chance, score_from, seconds_from, memory_from, joules_from: in words, where each comes from.
     """
 
     card: Card
@@ -60,11 +66,8 @@ class Choice:
     memory: Range
     why: str
     chance: str
-    score_from: str
-    seconds_from: str
-    memory_from: str
+    layers: str
     joules: Range | None = None
-    joules_from: str = ""
 
     @property
     def name(self) -> str:
@@ -91,21 +94,23 @@ class Choices:
     before: float
 
     def of(self, cards: Sequence[Card], most: int) -> list[Choice]:
-        """Choices: heads on every network that may be the best, on the best side by side, and tails of the best."""
-        standing = self.contest.held(cards, most)
+        """Heads on every network that may be the best, on the best side by side, and a tail of the best."""
+        standing = self.contest.standing(cards, most)
         going = sorted(
             (name for name, (best, _) in standing.chance.items() if best > 0),
             key=lambda name: -standing.chance[name][0],
         )
-        pieces = self._pieces()
         first = standing.seen[going[0]]
         learned, head = self._timed_head(first)
-        choices = [self._head(standing.seen[name], standing, pieces, head, first) for name in going]
+        each = head / sum(first.features.held.widths)  # a wider head takes longer
+        choices = [self._head(standing.seen[name], each, _chance(name, standing)) for name in going]
         choices[0] = replace(choices[0], taps=learned.taps)
-        choices += self._beside(standing, going, pieces, head, first)
-        choices += self._tails(first, standing, choices[0], pieces, head)
+        choices += self._beside(standing, going, each)
+        if not first.features.held.card.beside:
+            choices += self._tail(first, choices[0], each)
         return choices
 
+    @cached_property
     def _pieces(self) -> Pieces:
         """What every fit takes here, the classical way scaled up from a few rows."""
         data, train = self.ready.data, self.contest.train
@@ -124,50 +129,43 @@ class Choices:
 
     def _timed_head(self, suits: Suits) -> tuple[Learned, float]:
         """A head as a fit would choose it, and the seconds that takes with all rows to learn from."""
-        train, ask = self.contest.train, self.contest.ask
-        rows = some(self.contest.data, train, _HEADS, seed=ask.seed)
-        suits.features.read(rows)
-        learner = Learner(self.contest.data, suits.features.held, suits.features, ask, self.contest.cache, depth=1)
+        contest, features = self.contest, suits.features
+        rows = some(contest.data, contest.train, _HEADS, seed=contest.ask.seed)
+        features.read(rows)
+        learner = Learner(contest.data, features.held, features, contest.ask, contest.cache, depth=1)
         start = time.perf_counter()
         learned = learner.learn(rows, self._folds(rows), last=False)
-        return learned, (time.perf_counter() - start) * len(train) / len(rows)
+        return learned, (time.perf_counter() - start) * len(contest.train) / len(rows)
 
-    def _folds(self, rows: Rows) -> list[tuple[Rows, Rows]]:
+    def _folds(self, rows: Rows) -> Folds:
         parts, data = self.ready.parts, self.contest.data
         whole = parts.test is not None and len(rows) == len(parts.train)
-        return list(within(parts.folds if whole else choice_folds(data, rows, seed=self.contest.ask.seed), rows))
+        return within(parts.folds if whole else choice_folds(data, rows, seed=self.contest.ask.seed), rows)
 
-    def _head(self, suits: Suits, standing: Standing | None, pieces: Pieces, head: float, timed: Suits) -> Choice:
+    def _head(self, suits: Suits, each: float, chance: str) -> Choice:
         """A new head on one network, or on several side by side.
 
         Args:
-            head: seconds of a head on the network `timed`; wider ones take longer.
+            each: seconds of fitting a head, for each of its columns.
         """
         held, shape = suits.features.held, self._shape()
-        wider = sum(held.widths) / sum(timed.features.held.widths)
-        pace = held.pace or self._pace(suits)
-        parts = head_seconds(shape, pieces, pace=pace, there=len(suits.rows), head=head * wider)
-        seconds = seconds_of(parts, _SPREAD["head"])
-        memory, memory_from = self._memory(suits, 1)
+        head = each * sum(held.widths)
+        parts = head_seconds(shape, self._pieces, pace=self.contest.pace(suits), there=len(suits.rows), head=head)
         return Choice(
-            held.card,
-            1,
-            len(held.taps) + 1,
-            suits.layers[0].taps,
-            {},
-            score_of(suits, shape),
-            seconds,
-            memory,
-            "A new head on held blocks: nothing below it promises enough more.",
-            _chance(held.card.name, standing),
-            f"a head in nested cross-validation on {len(suits.rows)} rows",
-            _parts_in_words(parts),
-            memory_from,
+            card=held.card,
+            depth=1,
+            blocks=len(held.taps) + 1,
+            taps=suits.layers[0].taps,
+            rates={},
+            score=score_of(suits, shape),
+            seconds=seconds_of(parts, _SPREAD["head"]),
+            memory=self._memory(suits, 1),
+            why="A new head on held blocks: nothing below it promises enough more.",
+            chance=chance,
+            layers=_layers(suits),
         )
 
-    def _beside(
-        self, standing: Standing, going: Sequence[str], pieces: Pieces, head: float, timed: Suits
-    ) -> Iterator[Choice]:
+    def _beside(self, standing: Standing, going: Sequence[str], each: float) -> Iterator[Choice]:
         """The two, and the three, most likely networks side by side."""
         best = [name for name in going if standing.chance[name][0] >= _BESIDE]
         for count in (2, 3):
@@ -180,52 +178,43 @@ class Choices:
             except HeadstartError as error:
                 self.contest.teller.say(f"{' beside '.join(best[:count])}: {error}")
                 return
-            yield replace(
-                self._head(suits, None, pieces, head, timed),
-                why=f"{count} networks side by side under one head promise more than each alone.",
-                chance=f"{' and '.join(best[:count])} are the likeliest to be the best, and know different things",
-            )
+            chance = f"{' and '.join(best[:count])} are the likeliest to be the best, and know different things"
+            why = f"{count} networks side by side under one head promise more than each alone."
+            yield replace(self._head(suits, each, chance), why=why)
 
-    def _tails(self, suits: Suits, standing: Standing, above: Choice, pieces: Pieces, head: float) -> Iterator[Choice]:
-        """The last blocks of the best network tuned, where that may pay."""
-        held, contest = suits.features.held, self.contest
-        if held.card.beside:
-            return
-        ask = contest.ask
-        blocks, count = len(held.taps) + 1, len(contest.train)
-        tried = recipes(
-            held.card,
-            blocks,
-            count,
-            ask.columns,
-            ask.task,
-            precision=held.precision,
-            seed=ask.seed,
-            patient=True,
-        )[:1]
-        for recipe in tried:
+    def _tail(self, suits: Suits, above: Choice, each: float) -> Iterator[Choice]:
+        """The last blocks of a network tuned, where it has a recipe for that.
+
+        Args:
+            above: a head on it.
+            each: as of `_head`.
+        """
+        held, contest, ask = suits.features.held, self.contest, self.contest.ask
+        count, blocks = len(contest.train), len(held.taps) + 1
+        found = recipes(
+            held.card, blocks, count, ask.columns, ask.task, precision=held.precision, seed=ask.seed, patient=True
+        )
+        for recipe in found[:1]:  # deeper ones took longer and brought no more
             costs = Costs.of(contest.cache, held.card.digest, contest.threads)
             heard = self._rehearsed(suits, recipe, costs)
-            shape = self._shape(self._size(suits))
-            parts = head_seconds(shape, pieces, pace=held.pace or self._pace(suits), there=len(suits.rows), head=head)
-            last = head * sum(suits.features.taps[tap] for tap in suits.features.last) / sum(held.widths)
-            parts = tail_seconds(shape, parts, recipe, costs.known(), pace=held.pace or self._pace(suits), head=last)
-            memory, memory_from = self._memory(suits, recipe.plan.depth)
-            gained = 100 * recipe.gain[0] * (1 - above.score.value)
+            shape, pace = self._shape(self._size(suits)), contest.pace(suits)
+            head, last = each * sum(held.widths), each * sum(suits.features.taps[tap] for tap in suits.features.last)
+            # the test part is read by the tuned network alone
+            parts = head_seconds(replace(shape, test=0), self._pieces, pace=pace, there=len(suits.rows), head=head)
+            parts = tail_seconds(shape, parts, recipe, costs.known(), pace=pace, head=last)
+            score = score_of(suits, shape, recipe.gain, ", and what such a tail gained on other data")
+            gained = abs(score.value - above.score.value)
             yield replace(
                 above,
                 depth=recipe.plan.depth,
                 taps=suits.features.last,
                 rates={"epochs": recipe.plan.epochs, "lr": recipe.plan.lr, "batch": recipe.plan.batch},
-                score=score_of(suits, shape, recipe.gain),
-                seconds=seconds_of(parts, _SPREAD["tail"]),
-                memory=memory,
+                score=score,
+                seconds=seconds_of(parts, _SPREAD["tail"], f"{heard}: "),
+                memory=self._memory(suits, recipe.plan.depth),
                 why=f"Tuning ({recipe.name}) took away {100 * recipe.gain[0]:.0f} % of a head's errors on other data, "
-                f"{gained:.1f} points here.",
-                chance=_chance(held.card.name, standing),
-                score_from=f"{above.score_from}, and what such a tail gained on other data",
-                seconds_from=f"{heard}: {_parts_in_words(parts)}",
-                memory_from=memory_from,
+                f"{gained:.3f} of {ask.metric} here, with {count} rows to learn from.",
+                layers="what a tuned network's head reads",
             )
 
     def _rehearsed(self, suits: Suits, recipe: Recipe, costs: Costs) -> str:
@@ -255,33 +244,27 @@ class Choices:
         lengths = texts_of(few, suits.features.held.card, self.contest.cache)[0].lengths
         return 1.0 if lengths is None else float(lengths.sum()) / len(few)
 
-    def _pace(self, suits: Suits) -> float:
-        few = self.contest.data.take(suits.rows[:8])
-        start = time.perf_counter()
-        suits.features.held.read(few)
-        return len(few) / (time.perf_counter() - start)
-
-    def _memory(self, suits: Suits, depth: int) -> tuple[Range, str]:
-        """Peak of a fit: what this process came to, and the features of rows that it did not hold."""
+    def _memory(self, suits: Suits, depth: int) -> Range:
+        """Peak of a fit: what earlier ones came to, else what this process did, and the features."""
         held = suits.features.held
         noted = Costs.of(self.contest.cache, held.card.digest, self.contest.threads).known().get(f"memory {depth}")
-        each = memory_of_rows(held.widths)
-        rows = self._shape().rows
+        each, rows = memory_of_rows(held.widths), self._shape().rows
         if noted is not None:
-            value, text = noted + each * rows, "the peak of earlier fits of this network here, and the features"
-        else:
-            value = peak_memory() + each * max(0, rows - len(suits.rows))
-            text = "the peak of planning, and the features of the rows that it did not read"
-        return Range(value, value * float(np.exp(-1.645 * _MEMORY)), value * float(np.exp(1.645 * _MEMORY))), text
+            return by_factors(noted + each * rows, _MEMORY, "the peak of earlier fits of it, and the features")
+        if depth == 1 and "torch" in sys.modules:  # this process has held what a fit of a head never does
+            return by_factors(_HEAD_MB + each * rows, _MEMORY, "the peak of heads on other networks, and the features")
+        peak = peak_memory() + each * max(0, rows - len(suits.rows))
+        return by_factors(peak, _MEMORY, "the peak of planning, and the features of the rows that it did not read")
 
 
-def _chance(name: str, standing: Standing | None) -> str:
-    if standing is None or name not in standing.chance:
-        return "it was asked for"
+def _chance(name: str, standing: Standing) -> str:
     if len(standing.chance) == 1:
         return "the only network that was looked at"
     return f"{name} is the best of {len(standing.chance)} networks with {100 * standing.chance[name][0]:.0f} %"
 
 
-def _parts_in_words(parts: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.1f} s" for name, value in parts.items() if value >= 0.05)
+def _layers(suits: Suits) -> str:
+    """The score of a head on the best layers, and on the last alone, in cross-validation."""
+    last = next(rung for rung in suits.layers if rung.taps == suits.features.last)
+    best = suits.layers[0]
+    return f"in cross-validation {' + '.join(best.taps)} has {best.score:.3f}, {' + '.join(last.taps)} {last.score:.3f}"

@@ -14,18 +14,20 @@ from headstart.heads import metrics
 from headstart.places import cache_folder
 from headstart.quiet import hush
 from headstart.report.comparison import Comparison, Made
-from headstart.report.record import Source
 from headstart.sources.card import Card
 from headstart.sources.find import find
+from headstart.study.files import write_whole
 from headstart.study.points import points_of, worth_of
 from headstart.study.transfer import transfer_of
-from headstart.study.units import Outcome, Shelf, Unit, part_of, run, write_whole
+from headstart.study.units import Outcome, Shelf, Unit, part_of, run
 from headstart.verbs.arms import ARMS, Work, ways_of
 from headstart.verbs.energy import HINT, open_meter
 from headstart.verbs.fit import DEFAULT_SOURCE
 from headstart.verbs.machine import machine
+from headstart.verbs.planfile import lined
 from headstart.verbs.planned import made_here, planned, read_plans
 from headstart.verbs.prepared import Prepared, ask_of, opened, prepared
+from headstart.verbs.record import source_of
 from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 from headstart.version import __version__
@@ -88,7 +90,8 @@ def compare(
         networks = _Networks(ready, cache, threads, teller)
         ways = ways_of(networks.features(card), scratch)
         for name, decided in settings.items():
-            own = find(decided.source, cache) if decided.source else card
+            with lined(decided, "source"):
+                own = find(decided.source, cache) if decided.source else card
             ways[name] = planned(decided, own, ready, networks.features)
             ways[name].learner(ask, cache)  # what a plan cannot do is said before anything is done
         meter = open_meter()
@@ -183,12 +186,9 @@ def _gathered(done: Sequence[Outcome], units: Sequence[Unit], work: Work, place:
 
 
 def _made(ready: Prepared, card: Card, scratch: float, command: str) -> Made:
-    source = Source(
-        card.name, card.architecture, card.licence, card.asserted_by, card.upstream, card.trained_on, card.bytes
-    )
     created, data = datetime.now(UTC).isoformat(timespec="seconds"), ready.data
     about = (data.fingerprint, data.modality, data.task, len(data))
-    return Made(__version__, created, command, machine(), source, *about, ready.parts.how, scratch)
+    return Made(__version__, created, command, machine(), source_of(card), *about, ready.parts.how, scratch)
 
 
 def _written(found: Comparison) -> Comparison:

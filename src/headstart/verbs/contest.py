@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from headstart.verbs.watch import Teller
 _FIRST = 256  # rows on which networks that cannot win are found out
 _HOPELESS = 0.01  # chance of being the best below which a network is not looked at further
 _BEYOND = 0.017  # deviation of a tuned network's accuracy from its probe's, beyond that of the rows (bench/live.py)
+_TIMED = 8  # rows that are read to time a network that never read many
 _DRAWS = 400
 
 
@@ -63,7 +65,7 @@ class Contest:
     device: str
     teller: Teller
 
-    def held(self, cards: Sequence[Card], most: int) -> Standing:
+    def standing(self, cards: Sequence[Card], most: int) -> Standing:
         """Look at every network on some rows; those that cannot win are left after the first of them.
 
         Args:
@@ -104,6 +106,16 @@ class Contest:
         stage = f"read through {features.held.card.name}"
         features.read(rows, lambda done, total: self.teller.progress(stage, done, total))
         return suits(features, rows, self.ask)
+
+    def pace(self, network: Suits) -> float:
+        """Examples a second through it; timed on a few where it never read many."""
+        held = network.features.held
+        if held.pace:
+            return held.pace
+        few = self.data.take(network.rows[:_TIMED])
+        start = time.perf_counter()
+        held.read(few)
+        return len(few) / (time.perf_counter() - start)
 
     def _chances(self, networks: Sequence[Suits]) -> tuple[NDArray, NDArray]:
         """Probability of being the best and expected regret of each."""

@@ -96,7 +96,7 @@ def opened_for(source: str | None, data: Dataset, cache: Path, threads: int, dev
     """
     card = find(source or DEFAULT_SOURCE[data.modality], cache)
     fits(card, data)
-    if getattr(card, "beside", ()):
+    if card.beside:
         raise UsageError(f"{card.name} are networks side by side; name one of them.")
     pull(card, cache, teller.say)
     return open_held(card, cache, threads=threads, device=device, told=teller.say)

@@ -41,7 +41,6 @@ class _Measured:
     yardsticks: Mapping[str, tuple[float, float, float]]
     ordinary: tuple[str, ...]
     odd: float | None
-    norms: bool
     blocks: int
 
 
@@ -84,30 +83,43 @@ def familiar(
             raise DataError(f"'{data}' has {len(drawn)} examples that can be looked at; give at least {LEAST}.")
         few = every.take(drawn)
         held = opened_for(source, few, cache, threads, device, teller)
-        measure = _by_norms if held.card.modality == "image" else _by_reference
-        found = measure(held, few, cache, teller, data)
-        layers = found.of(np.arange(len(found.data)))
-        low, high = _interval(found, seed)
-        return Familiar(
-            path=str(data),
-            fingerprint=few.fingerprint,
-            modality=few.modality,
-            rows=len(found.data),
-            source=held.card.name,
-            trained_on=held.card.trained_on,
-            reference=found.reference,
-            layers=layers,
-            depths=by_depth(list(layers.values())),
-            low=low,
-            high=high,
-            yardsticks=found.yardsticks,
-            ordinary=found.ordinary,
-            odd=found.odd,
-            norms=found.norms,
-            blocks=found.blocks,
-            notes=(*notes, *([note] if note else [])),
-            seconds=time.perf_counter() - start,
-        )
+        found = familiar_of(few, held, data, cache, seed=seed, teller=teller)
+    return replace(found, notes=(*notes, *([note] if note else [])), seconds=time.perf_counter() - start)
+
+
+def familiar_of(few: Dataset, held: Held, path: str | Path, cache: Path, *, seed: int, teller: Teller) -> Familiar:
+    """How far examples that are read already are from what the network was trained on.
+
+    Args:
+        path: what they are called.
+
+    Raises:
+        DataError, UsageError: as `familiar`.
+    """
+    start = time.perf_counter()
+    measure = _by_norms if held.card.modality == "image" else _by_reference
+    found = measure(held, few, cache, teller, path)
+    layers = found.of(np.arange(len(found.data)))
+    low, high = _interval(found, seed)
+    return Familiar(
+        path=str(path),
+        fingerprint=few.fingerprint,
+        modality=few.modality,
+        rows=len(found.data),
+        source=held.card.name,
+        trained_on=held.card.trained_on,
+        reference=found.reference,
+        layers=layers,
+        depths=by_depth(list(layers.values())),
+        low=low,
+        high=high,
+        yardsticks=found.yardsticks,
+        ordinary=found.ordinary,
+        odd=found.odd,
+        blocks=found.blocks,
+        notes=(),
+        seconds=time.perf_counter() - start,
+    )
 
 
 def _interval(found: _Measured, seed: int) -> tuple[float, float]:
@@ -153,9 +165,7 @@ def _by_norms(held: Held, data: Dataset, cache: Path, teller: Teller, path: str 
 
     known = _yardsticks(held.card)
     said = f"the statistics that {len(norms)} batch norms of {held.card.name} keep of what it was trained on "
-    return _Measured(
-        data, of, f"{said}({held.card.trained_on})", known, tuple(known)[:_ORDINARY], None, True, len(stack)
-    )
+    return _Measured(data, of, f"{said}({held.card.trained_on})", known, tuple(known)[:_ORDINARY], None, len(stack))
 
 
 _ORDINARY = 2  # of the yardsticks of a network of pictures, the first, are ordinary photographs
@@ -189,7 +199,7 @@ def _by_reference(held: Held, data: Dataset, cache: Path, teller: Teller, path: 
     said = f"the outputs of {held.card.name} for the first {words} words of {reference.about['what']} "
     said += f"({_listed(reference)}), "
     said += f"which stand in for what it was trained on ({held.card.trained_on})"
-    return _Measured(found.data, of, said, known, tuple(known), odd, False, len(held.taps) + 1)
+    return _Measured(found.data, of, said, known, tuple(known), odd, len(held.taps) + 1)
 
 
 def _listed(reference: Reference) -> str:

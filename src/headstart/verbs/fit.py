@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.adapt.across import known_way
 from headstart.adapt.costs import Costs, memory_of_rows
 from headstart.adapt.held import Progress, Reader, open_reader
 from headstart.adapt.learn import Learned, Learner
@@ -131,8 +132,7 @@ def _fit(
     if settings.adapt_to is not None:
         with watch.stage("read the target"):
             target = target_of(settings.adapt_to, examples, watch.teller.say)
-        if learner.depth != 1:
-            learner = replace(learner, toward=Toward(target.data, settings.adapt_by or PENALTIES[0]))
+        learner = _toward(learner, target, settings.adapt_by)
     job = Job(examples, parts, ask, watch, settings, learner, options)
     with watch.stage("read through the network") as progress:
         features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
@@ -142,11 +142,7 @@ def _fit(
     if target is not None:
         with watch.stage("adapt to the target") as progress:
             learned, adaptation = job.adapt(learned, target, progress)
-    with watch.stage("compare with the classical way"):
-        rivals = against(examples, parts, ask, thumbnails)
-    if settings.scratch is not None:
-        with watch.stage("train the same network from scratch"):
-            rivals = (*rivals, job.scratch(settings.scratch))
+    rivals = job.rivals(thumbnails)
     with watch.stage("gather the report"):
         record = record_of(
             examples,
@@ -209,6 +205,15 @@ class Job:
         self.watch.teller.say(found.record.rule)
         return found.learned, found.record
 
+    def rivals(self, thumbnails: NDArray[np.uint8] | None) -> tuple[Rival, ...]:
+        """The classical way, the majority and, where it was asked for, the network from scratch."""
+        with self.watch.stage("compare with the classical way"):
+            found = against(self.data, self.parts, self.ask, thumbnails)
+        if self.settings.scratch is None:
+            return found
+        with self.watch.stage("train the same network from scratch"):
+            return (*found, self.scratch(self.settings.scratch))
+
     def scratch(self, budget: float) -> Rival:
         """The same network from random weights, on the rows that the skill was measured on."""
         held, start = self.learner.held, time.perf_counter()
@@ -247,6 +252,19 @@ def _learner(
     return Learner(data, held, features, ask, cache, depth, budget, settings.taps, settings.rates)
 
 
+def _toward(learner: Learner, target: Target, by: str | None) -> Learner:
+    """The learner whose tail, where it has one, is brought near the target.
+
+    Raises:
+        UsageError: a way, or a penalty, that there is not.
+    """
+    if learner.depth != 1:
+        return replace(learner, toward=Toward(target.data, by or PENALTIES[0]))
+    if by:
+        known_way(by, learner.ask.task, own=True)
+    return learner
+
+
 def _tell(teller: Teller, data: Dataset, parts: Split, findings: tuple[Finding, ...]) -> None:
     teller.say(parts.how)
     for finding in findings:
@@ -281,10 +299,7 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
     if job.watch.meter:
         record = replace(record, joules=job.watch.joules, energy=job.watch.meter.known)
     record = replace(record, foretold=_happened(job, record))
-    if not job.settings.scratch:
-        kept = memory_of_rows(job.learner.held.widths) * len(job.parts.train)
-        costs = Costs.of(job.learner.cache, card.digest, job.settings.threads)
-        costs.note(**{f"memory {learned.depth}": peak_memory() - kept})
+    _note_memory(job, card, learned)
     texts = {
         "plan.toml": plan_of(job.data, job.options, job.ask, job.settings, card, learned),
         "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
@@ -294,10 +309,20 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
     return skills.write(place, manifest, {**learned.head.arrays(), **learned.tail}, texts)
 
 
+def _note_memory(job: Job, card: Card, learned: Learned) -> None:
+    """The peak of this fit, for plans: where it was an ordinary one, and this process had not been larger before."""
+    peak, settings = peak_memory(), job.settings
+    if settings.scratch is None and settings.adapt_to is None and peak > job.watch.memory_mb:
+        kept = memory_of_rows(job.learner.held.widths) * len(job.parts.train)
+        costs = Costs.of(job.learner.cache, card.digest, settings.threads)
+        costs.note(**{f"memory {learned.depth}": peak - kept})
+
+
 def _happened(job: Job, record: Record) -> tuple[told.Foretold, ...]:
-    """What the plan that was followed foretold, beside what came of it."""
-    followed = job.settings.followed
-    if followed is None or followed.data != job.data.fingerprint or record.score is None:
+    """What the plan that was followed foretold, beside what came of it; it spoke of an ordinary fit of its data."""
+    followed, settings = job.settings.followed, job.settings
+    other = settings.scratch is not None or settings.adapt_to is not None
+    if followed is None or followed.data != job.data.fingerprint or record.score is None or other:
         return ()
     came = {
         "score": record.score.value,

@@ -8,19 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.adapt.foretell import Range
+from headstart.adapt.held import open_held
 from headstart.data.dataset import Options
+from headstart.data.split import some
 from headstart.errors import HeadstartError, UsageError
 from headstart.places import cache_folder
 from headstart.quiet import hush
 from headstart.report.familiar import headline
+from headstart.study.files import ready as ready_to_write
+from headstart.study.files import write_whole
 from headstart.units import human
 from headstart.verbs.choices import Choice, Choices
 from headstart.verbs.contest import Contest
 from headstart.verbs.energy import HINT, Clock, Meter, Spent, open_meter
-from headstart.verbs.familiar import familiar
+from headstart.verbs.familiar import familiar_of
 from headstart.verbs.machine import free_memory
-from headstart.verbs.place import writable, write_text
-from headstart.verbs.planfile import FORMAT, OPTIONS, Reason, update_of, written
+from headstart.verbs.planfile import FORETOLD, FORMAT, OPTIONS, Reason, update_of, written
 from headstart.verbs.prepared import ask_of, prepared
 from headstart.verbs.rank import MOST, cards_of
 from headstart.verbs.settings import DEVICES
@@ -125,7 +128,8 @@ def plan(
         seed, threads, device, cache, teller: as of `fit`.
 
     Raises:
-        UsageError: limits that no choice keeps, or a place that cannot be written.
+        UsageError: limits that no choice keeps.
+        StoreError: a place that cannot be written.
         DataError: data that `fit` would refuse.
         SourceError: no network that could be looked at.
     """
@@ -136,8 +140,11 @@ def plan(
     if device not in DEVICES:
         raise UsageError(f"device={device!r} is not one of {', '.join(DEVICES)}; write --device cpu.")
     if file:
-        writable(file, "the plan")
+        ready_to_write(file)
     hush(threads)
+    meter = open_meter("cuda" if device == "cuda" else "cpu")
+    if limits.joules is not None and meter is None:
+        raise UsageError(f"a limit of energy cannot be kept: {HINT}.")
     with at_most(threads):
         teller.progress("read the data", 0, 1)
         ready = prepared(data, options, seed=seed, threads=threads)
@@ -145,21 +152,18 @@ def plan(
         ask = ask_of(ready.data, metric, seed=seed)
         contest = Contest(ready.data, ready.parts.train, ask, cache, threads, device, teller)
         cards = cards_of(sources, ready.data, cache, teller)
-        meter = open_meter("cuda" if device == "cuda" else "cpu")
         clock = Clock(meter)
         choices = Choices(contest, ready, before).of(cards, rows)
         choices = [_powered(each, clock.spent(), meter) for each in choices]
-    if limits.joules is not None and meter is None:
-        raise UsageError(f"--energy cannot be kept: {HINT}.")
     choices.sort(key=lambda each: -each.worth(ask.metric))
     over = tuple(map(limits.over, choices))
     chosen = _chosen(choices, over, ask.metric)
     _fits_memory(chosen, choices)
-    words = " ".join([_words(chosen, choices, over), *_far(data, options, chosen, seed, cache, teller)])
+    words = " ".join([_words(chosen, choices, over), *_far(contest, chosen)])
     values, because = _said(ready.data.fingerprint, options, contest, chosen, words)
     toml = written(values, because, _NOTES)
     if file:
-        write_text(file, toml, "the plan")
+        write_whole(file, toml)
     spent = time.perf_counter() - start
     count = len(ready.parts.train)
     return Planned(str(data), ask.metric, count, tuple(choices), chosen, over, words, toml, file, spent)
@@ -169,10 +173,10 @@ def _powered(choice: Choice, spent: Spent, meter: Meter | None) -> Choice:
     """With the energy that it would take at the power that planning took."""
     if spent.joules is None or meter is None:
         return choice
-    watts = spent.joules / spent.seconds
-    value, low, high = (watts * s for s in (choice.seconds.value, choice.seconds.low, choice.seconds.high))
+    watts, told = spent.joules / spent.seconds, choice.seconds
     text = f"{watts:.1f} W, as planning took, for the seconds foretold; {meter.known}"
-    return replace(choice, joules=Range(value, low / _POWER, high * _POWER), joules_from=text)
+    joules = Range(watts * told.value, watts * told.low / _POWER, watts * told.high * _POWER, text)
+    return replace(choice, joules=joules)
 
 
 def _chosen(choices: Sequence[Choice], over: Sequence[str], metric: str) -> Choice:
@@ -221,11 +225,13 @@ def _words(chosen: Choice, choices: Sequence[Choice], over: Sequence[str]) -> st
     return text
 
 
-def _far(data: str | Path, options: Options, chosen: Choice, seed: int, cache: Path, teller: Teller) -> tuple[str, ...]:
+def _far(contest: Contest, chosen: Choice) -> tuple[str, ...]:
     """How far the data is from what the network was trained on, where that can be told."""
     card = chosen.card.beside[0] if chosen.card.beside else chosen.card
+    few = contest.data.take(some(contest.data, contest.train, _LOOKED, seed=contest.ask.seed))
+    held = open_held(card, contest.cache, threads=contest.threads, device=contest.device)
     try:
-        found = familiar(data, source=card.name, options=options, rows=_LOOKED, seed=seed, cache=cache, teller=teller)
+        found = familiar_of(few, held, "the data", contest.cache, seed=contest.ask.seed, teller=contest.teller)
     except HeadstartError:  # few rows, or a network without traces of its data: the plan does without
         return ()
     return () if found.kind == "unknown" else (headline(found),)
@@ -251,25 +257,18 @@ def _said(
         "balance": ask.balance,
         "seed": ask.seed,
         **chosen.rates,
-        "score": round(chosen.score.value, 4),
-        "seconds": round(chosen.seconds.value, 1),
-        "memory_mb": round(chosen.memory.value),
-        "joules": None if chosen.joules is None else round(chosen.joules.value),
     }
     because = {
         "source": Reason("data", chosen.chance),
         "depth": Reason("data", words),
-        "taps": Reason("data", "the layers that a head scores best on in cross-validation"),
+        "taps": Reason("data", chosen.layers),
         "guard": Reason("source", "held blocks cannot forget; what a tail loses is not guarded yet"),
         **{name: Reason("default", "what such a tail took on other data") for name in chosen.rates},
-        "score": Reason("data", chosen.score_from, *_ends(chosen.score.low, chosen.score.high, 4)),
-        "seconds": Reason("machine", chosen.seconds_from, *_ends(chosen.seconds.low, chosen.seconds.high, 1)),
-        "memory_mb": Reason("machine", chosen.memory_from, *_ends(chosen.memory.low, chosen.memory.high, 0)),
     }
-    if chosen.joules is not None:
-        because["joules"] = Reason("machine", chosen.joules_from, *_ends(chosen.joules.low, chosen.joules.high, 0))
+    told = zip(FORETOLD, (chosen.score, chosen.seconds, chosen.memory, chosen.joules), (4, 1, 0, 0), strict=True)
+    for name, expected, digits in told:
+        if expected is not None:
+            value, low, high = (round(each, digits) for each in (expected.value, expected.low, expected.high))
+            values[name] = value
+            because[name] = Reason("data" if name == "score" else "machine", expected.origin, low, high)
     return values, because
-
-
-def _ends(low: float, high: float, digits: int) -> tuple[float, float]:
-    return round(low, digits), round(high, digits)

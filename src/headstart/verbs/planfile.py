@@ -112,16 +112,17 @@ def settings_of(path: str | Path, over: Settings | None = None) -> Settings:
     said = _checked(path, text)
     same_source = over.source in (None, said.get("source"))
     if not same_source or over.depth not in (None, said.get("depth")):
-        said = {name: value for name, value in said.items() if name not in ("taps", *RATES, *FORETOLD)}
+        said = {name: value for name, value in said.items() if name not in ("taps", *RATES)}
     if "taps" in said:
         said["taps"] = tuple(said["taps"])
+    overruled = any(vars(over)[name] not in (None, said.get(name)) for name in DECIDED)
     decided = {name: said[name] for name in DECIDED if name in said and vars(over)[name] is None}
     followed = Followed(
         decided=frozenset(decided),
         options=Options(**{name: said.get(name) for name in OPTIONS}),
         data=said.get("data", ""),
         source_digest=said.get("source_digest", "") if same_source else "",
-        foretold=_foretold(said),
+        foretold=() if overruled else _foretold(said),
         path=str(path),
         lines={name: _line(text, name) for name in decided},
     )

@@ -9,7 +9,7 @@ from headstart.adapt.probe import Outputs
 from headstart.errors import UsageError
 from headstart.sources.card import Card
 from headstart.verbs.arms import ARMS, Way
-from headstart.verbs.planfile import settings_of
+from headstart.verbs.planfile import same_network, settings_of, suits_network, taps_chosen_here
 from headstart.verbs.prepared import Prepared
 from headstart.verbs.settings import Settings
 
@@ -38,20 +38,17 @@ def planned(settings: Settings, card: Card, ready: Prepared, opened: Callable[[C
         opened: card -> features, for networks that are not open yet.
 
     Raises:
-        UsageError: a network with other weights than the plan was made with, or one of another modality.
+        UsageError: a network with other weights than the plan was made with, one of another modality, or a depth or
+            layers that it does not have.
     """
-    followed = settings.followed
-    wanted = followed.source_digest if followed else ""
-    if wanted and wanted != card.digest:
-        raise UsageError(
-            f"the plan was made with a network of digest {wanted[:16]}… and {card.name} has {card.digest[:16]}…; "
-            "take source_digest out of the plan to use this one."
-        )
-    taps = settings.taps
-    if followed and followed.data == ready.data.fingerprint and ready.parts.test is None:
-        taps = None  # they were chosen on rows that are asked about here
+    same_network(settings, card)
+    features = opened(card)
+    suits_network(settings, features.held.taps, card.name)
+    # layers that were chosen on rows that are asked about here would flatter it
+    flattered = ready.parts.test is None and taps_chosen_here(settings, ready.data)
+    taps = None if flattered else settings.taps
     said = (settings.depth, taps, settings.budget, settings.balance or False, settings.rates)
-    return Way(opened(card), *said, about=f"{card.digest} {said}")
+    return Way(features, *said, about=f"{card.digest} {said}")
 
 
 def made_here(plans: Mapping[str, Settings], ready: Prepared) -> tuple[str, ...]:

@@ -30,7 +30,6 @@ from headstart.verbs.threads import at_most
 from headstart.verbs.watch import Silent, Teller
 
 MOST = 1000  # rows that are looked at where nothing is said
-_TIMED = 8  # rows that are read to time a network that never read many
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ class _Job:
 
     def rank(self, cards: Sequence[Card], most: int, estimates: bool) -> Ranking:
         """The networks, the best first; those that could not win come last."""
-        standing, contest = self.contest.held(cards, most), self.contest
+        standing, contest = self.contest.standing(cards, most), self.contest
         ranked = [self._ranked(each, standing.chance[name], estimates) for name, each in standing.seen.items()]
         sign = -1 if metrics.higher_is_better(contest.ask.metric) else 1
         ranked.sort(key=lambda each: (np.isnan(each.regret), sign * each.score))
@@ -171,7 +170,7 @@ class _Job:
 
     def _ranked(self, each: Suits, chance: tuple[float, float], estimates: bool) -> Ranked:
         card, (low, high) = each.features.held.card, each.interval
-        rate = each.features.held.pace or self._timed(each)
+        rate = self.contest.pace(each)
         return Ranked(
             name=card.name,
             score=each.score,
@@ -189,13 +188,6 @@ class _Job:
             licence=card.licence,
             estimates=self._estimates(each) if estimates else {},
         )
-
-    def _timed(self, each: Suits) -> float:
-        """Examples a second of a network that never read many."""
-        few = self.contest.data.take(each.rows[:_TIMED])
-        start = time.perf_counter()
-        each.features.held.read(few)
-        return len(few) / (time.perf_counter() - start)
 
     def _estimates(self, each: Suits) -> dict[str, float]:
         """Published estimators on the last layer; those that these rows do not allow are left out."""

@@ -80,7 +80,7 @@ def record_of(
         seed=ask.seed,
         machine=machine(),
         data=_data(data, parts, findings, ask.seed, shown),
-        source=_source(card),
+        source=source_of(card),
         depth=_depth(learned, blocks),
         score=_score(ask, measured, y, groups),
         also=tuple(_also(name, measured.out, y, data.task, groups) for name in _beside(data) if name != ask.metric),
@@ -127,7 +127,8 @@ def _counts(data: Dataset, parts: Split) -> tuple[told.ClassCount, ...]:
     return tuple(told.ClassCount(name, int(train), int(held)) for name, train, held in counts)
 
 
-def _source(card: Card) -> told.Source:
+def source_of(card: Card) -> told.Source:
+    """The network as a report tells of it."""
     return told.Source(
         card.name, card.architecture, card.licence, card.asserted_by, card.upstream, card.trained_on, card.bytes
     )

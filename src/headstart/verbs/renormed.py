@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from headstart.adapt.held import Held
 from headstart.core.skill import TAIL
 from headstart.data.dataset import Dataset
-from headstart.data.near import look
+from headstart.data.near import readable
 from headstart.errors import UsageError
 from headstart.sources.card import card_of
 from headstart.verbs.predict import Predictor
@@ -32,18 +30,17 @@ def renormed(predictor: Predictor, data: Dataset, cache: Path, *, threads: int =
     card = card_of(skill.manifest["source"])
     if card.modality != "image" or card.beside:
         raise UsageError(f"{card.name} is not one network of pictures, whose norms --adapt could set; leave it out.")
-    broken = look(data.pictures).broken
-    whole = data.take(np.array([row for row in range(len(data)) if row not in broken], np.int64))
+    whole = readable(data, threads=threads or 2)
     if len(whole) < _LEAST:
         raise UsageError(f"--adapt was given {len(whole)} pictures; give at least {_LEAST} together, better a hundred.")
     from headstart.adapt.inputs import pictures_of
     from headstart.adapt.norms import norms_of, swap_
     from headstart.adapt.traced import eager_taps, limit
-    from headstart.sources.load import load, with_tail
+    from headstart.sources.load import with_tail
 
     limit(threads)
     tail = {name: array for name, array in skill.arrays.items() if name.startswith(TAIL)}
-    stack = with_tail(card, tail, cache) if tail else load(card, cache, outputs=2)
+    stack = with_tail(card, tail, cache)
     norms = norms_of(stack, pictures_of(whole, card, threads=threads), most=_MOST)
     if not norms:
         raise UsageError(f"{card.name} has no batch norms, which --adapt sets; leave --adapt out.")

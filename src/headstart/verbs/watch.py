@@ -48,6 +48,7 @@ class Watch:
 
     teller: Teller
     meter: Meter | None = None
+    memory_mb: float = field(default_factory=lambda: peak_memory())  # that this process had come to before
     stages: list[Stage] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
