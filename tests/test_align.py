@@ -14,9 +14,10 @@ from headstart.adapt.align.deep_coral import DeepCoral, coral_loss
 from headstart.adapt.align.entropy import Entropy, guarded_entropy
 from headstart.core.evaluate import outputs
 from headstart.core.examples import Examples, from_arrays
-from headstart.core.fit import Step, fit
+from headstart.core.fit import fit
 from headstart.core.plan import Plan
 from headstart.core.stack import Stack, on_h
+from headstart.core.step import Step
 from headstart.core.store import Store
 from headstart.core.task import Classify
 from headstart.errors import DataError, DepthError
@@ -76,11 +77,11 @@ def test_draws_are_random_batches_of_the_set_at_the_cut(kind, tmp_path):
     stack, target, seen = make(kind), other(kind, 24), []
 
     def look(step: Step) -> torch.Tensor:
-        seen.append(step.draw("target"))
+        seen.append(step.draw("target").state)
         assert 0 <= step.done < 1
-        features, out = step.through(step.state)
-        torch.testing.assert_close(features.shape, step.features.shape)
-        torch.testing.assert_close(out.shape, step.out.shape)
+        passed = step.through(step.state)
+        torch.testing.assert_close(passed.features.shape, step.features.shape)
+        torch.testing.assert_close(passed.out.shape, step.out.shape)
         return step.out.new_zeros(())
 
     plan = Plan(depth=1, epochs=3, batch=8)
@@ -115,7 +116,7 @@ def test_the_seed_decides_what_is_drawn():
         seen = []
 
         def look(step: Step) -> torch.Tensor:
-            seen.append(step.draw("target")["h"])
+            seen.append(step.draw("target").state["h"])
             return step.out.new_zeros(())
 
         plan = Plan(depth=1, epochs=1, batch=8, seed=seed)

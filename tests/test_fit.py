@@ -10,9 +10,11 @@ from torch import nn
 
 from headstart.core.evaluate import evaluate, outputs
 from headstart.core.examples import Examples
-from headstart.core.fit import Step, fill, fit
+from headstart.core.feed import fill
+from headstart.core.fit import fit
 from headstart.core.plan import Plan
 from headstart.core.stack import Stack, on_h
+from headstart.core.step import Step
 from headstart.core.store import Store
 from headstart.core.task import Classify, Regress
 from headstart.errors import DataError, DepthError, PlanError, SharedError, StoreError
@@ -100,7 +102,7 @@ def test_a_wrong_depth_names_the_range_and_the_blocks(depth):
 
 def test_random_views_are_refused_by_the_store(tmp_path):
     data = examples("table")
-    live = Examples(data.keys, data.read, data.y, random_view=True)
+    live = Examples(data.keys, data.read, data.y, random=np.random.default_rng(0))
     with pytest.raises(StoreError, match="store=None"):
         fit(make("table"), live, Classify(), Plan(depth=1), store=Store(tmp_path))
 

@@ -12,7 +12,7 @@ import torch
 from stacks import examples, make
 
 from headstart.core.examples import from_arrays
-from headstart.core.fit import fill
+from headstart.core.feed import fill
 from headstart.core.store import Address, Store
 from headstart.errors import DataError, StoreError
 

@@ -7,6 +7,7 @@
     ├── StoreError   (RuntimeError) stored activations that cannot be made or read
     ├── SharedError  (ValueError)   a parameter that belongs to blocks on both sides of a cut
     ├── SourceError  (ValueError)   a pretrained network that is unknown, cannot be fetched or is not what it was
+    ├── TrainingError (RuntimeError) a run that cannot go on: a loss that is no number, or too little memory
     ├── EngineError  (RuntimeError) a network that the fast engine cannot run as PyTorch does
     ├── SkillError   (ValueError)   a skill folder that is not whole, was changed or was made by a newer version
     └── UsageError   (ValueError)   an option or argument of a verb that cannot be followed
@@ -41,6 +42,10 @@ class SharedError(HeadstartError, ValueError):
 
 class SourceError(HeadstartError, ValueError):
     """A pretrained network that is unknown, cannot be fetched or is not what its card says."""
+
+
+class TrainingError(HeadstartError, RuntimeError):
+    """A run that cannot go on: a loss that is no number, or too little memory."""
 
 
 class EngineError(HeadstartError, RuntimeError):

@@ -53,7 +53,7 @@ def live(data: Dataset, card: Card, y: NDArray, *, seed: int, threads: int = 0) 
     def read(rows: NDArray[np.int64]) -> Arrays:
         return _pictures(data, preparation, card, draw.integers(1, 1 << 30, len(rows)), threads or 2)(rows)
 
-    return Examples(data.keys, read, y, random_view=True)
+    return Examples(data.keys, read, y, random=draw)
 
 
 def pictures_of(data: Dataset, card: Card, y: NDArray | None = None, *, views: int = 1, threads: int = 0) -> Examples:

@@ -10,7 +10,7 @@ from headstart.data.dataset import Dataset
 from headstart.errors import UsageError
 
 if TYPE_CHECKING:
-    from headstart.core.fit import Penalty
+    from headstart.core.step import Penalty
 
 PENALTIES = ("dann", "deep-coral")
 TARGET = "target"  # name of the set that penalties draw from

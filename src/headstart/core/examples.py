@@ -24,7 +24,8 @@ class Examples:
         keys: one hex digest per example, of its content as prepared; equal keys mean equal inputs.
         read: rows (positions, int64) -> named batch-first arrays for those rows, in that order.
         y: (n, ...) targets, or None where there are none.
-        random_view: True when `read` draws a new view at each call; such examples are never stored.
+        random: what `read` draws a new view from at each call, where it does; such examples are never stored, and a
+            checkpoint keeps the state of this generator.
         views: further fixed views of the same examples, each like `read`; training draws one of all views per row.
         lengths: (n,) of ragged examples; training then batches like lengths together.
 
@@ -35,7 +36,7 @@ class Examples:
     keys: tuple[str, ...]
     read: Read
     y: NDArray | None = None
-    random_view: bool = False
+    random: np.random.Generator | None = None
     views: tuple[Read, ...] = ()
     lengths: NDArray[np.int64] | None = None
 
@@ -64,7 +65,7 @@ class Examples:
             tuple(self.keys[row] for row in chosen),
             _of(self.read, chosen),
             None if self.y is None else self.y[chosen],
-            self.random_view,
+            self.random,
             tuple(_of(view, chosen) for view in self.views),
             None if self.lengths is None else self.lengths[chosen],
         )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from headstart.errors import PlanError
 
+UPDATES = ("all", "norms", "lora")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -22,6 +24,8 @@ class Plan:
         schedule: constant, or linear: up over the first tenth of the steps, then down to 0.
         precision: of the learning blocks' arithmetic, float32 or bfloat16 (autocast; the weights stay float32).
         seed: of every random draw of the run.
+        update: what learns below the head inside the blocks that learn: all, norms (scales, shifts and statistics of
+            norms alone) or lora (adapters alone; see `adapt.lora`).
 
     Raises:
         PlanError: a number outside its range.
@@ -36,6 +40,7 @@ class Plan:
     schedule: str = "constant"
     precision: str = "float32"
     seed: int = 0
+    update: str = "all"
 
     def __post_init__(self) -> None:
         positive = "a finite number above 0"
@@ -46,6 +51,7 @@ class Plan:
             "batch": (self.batch >= 1, "a whole number from 1 up", "32"),
             "weight_decay": (math.isfinite(self.weight_decay) and self.weight_decay >= 0, "0 or above", "0"),
             "schedule": (self.schedule in ("constant", "linear"), "constant or linear", "linear"),
+            "update": (self.update in UPDATES, " or ".join(UPDATES), "all"),
             "precision": (self.precision in ("float32", "bfloat16"), "float32 or bfloat16", "float32"),
         }
         for name, (holds, allowed, start) in rules.items():
@@ -70,6 +76,8 @@ class Run:
         learned: parameters that could move.
         held: parameters that could not.
         stored: whether the held blocks' outputs came from a store.
+        pieces: that a batch was divided into for want of memory; 1 is none.
+        resumed: steps that an earlier run had done already.
     """
 
     plan: Plan
@@ -77,3 +85,5 @@ class Run:
     learned: int
     held: int
     stored: bool
+    pieces: int = 1
+    resumed: int = 0

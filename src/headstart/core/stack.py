@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from headstart.errors import DepthError, SharedError
 
 State = dict[str, Tensor]
 """Named batch-first tensors that cross a block boundary: `h`, and `mask` where the input is ragged."""
+
+LORA = "lora_"  # in the names of parameters that adapters added
+HEARD = "tap."  # before the name of a block, in a state: that block's pooled output
 
 
 class Stack(nn.Module):
@@ -34,6 +37,7 @@ class Stack(nn.Module):
             raise DepthError("0 blocks were given; a stack needs at least a head: pass {'head': on_h(nn.Linear(...))}.")
         self.blocks = nn.ModuleDict(dict(blocks))
         self.depth = len(blocks)
+        self.update = "all"
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -52,14 +56,33 @@ class Stack(nn.Module):
             )
         return len(self) - depth
 
-    def forward(self, state: State, start: int = 0, stop: int | None = None) -> State:
-        """Run blocks [start, stop) on the state that block `start` expects."""
-        for name in self.names[start:stop]:
-            state = self.blocks[name](state)
-        return state
+    def forward(self, state: State, start: int = 0, stop: int | None = None, hear: Sequence[str] = ()) -> State:
+        """Run blocks [start, stop) on the state that block `start` expects.
 
-    def learn(self, depth: int) -> Stack:
+        Args:
+            hear: names of blocks whose pooled outputs come along, as HEARD + name; those that are not run are left out.
+        """
+        heard: State = {}
+        for index, name in enumerate(self.names[start:stop], start):
+            state = self.blocks[name](state)
+            if name in hear:
+                heard[HEARD + name] = self.tap(state, index + 1)
+        return {**state, **heard}
+
+    def tap(self, state: State, cut: int) -> Tensor:
+        """(b, d): the state before block `cut`, averaged over the mask or over places where it is not pooled yet."""
+        h = state["h"]
+        if h.ndim == 3 and "mask" in state:
+            weight = state["mask"].unsqueeze(-1).to(h.dtype)
+            return (h * weight).sum(1) / weight.sum(1).clamp_min(1)
+        return h if h.ndim == 2 else h.flatten(2).mean(2)
+
+    def learn(self, depth: int, update: str = "all") -> Stack:
         """Let the last `depth` blocks learn and hold the others still.
+
+        Args:
+            update: what learns in them below the head: all, norms (scales and shifts of norms) or lora (parameters
+                that adapters added, whose names have LORA in them). The head always learns as a whole.
 
         Raises:
             DepthError: depth is outside 0..len(stack).
@@ -67,20 +90,33 @@ class Stack(nn.Module):
         """
         cut = self.cut(depth)
         self._refuse_sharing(cut)
-        self.depth = depth
+        self.depth, self.update = depth, update
         for index, block in enumerate(self.blocks.values()):
+            chosen = {id(p) for p in self._chosen(block, "all" if index == len(self) - 1 else update)}
             for parameter in block.parameters():
-                parameter.requires_grad_(index >= cut)
-                if index < cut:
+                parameter.requires_grad_(index >= cut and id(parameter) in chosen)
+                if not parameter.requires_grad:
                     # None, not zeros: with momentum an optimizer still moves a parameter whose gradient is zero
                     parameter.grad = None
         return self.train(self.training)
 
+    def _chosen(self, block: nn.Module, update: str) -> Iterator[nn.Parameter]:
+        if update == "norms":
+            return (p for module in block.modules() if is_norm(module) for p in module.parameters(recurse=False))
+        return (p for name, p in block.named_parameters() if update == "all" or LORA in name)
+
     def train(self, mode: bool = True) -> Stack:
-        """Set training mode of the learning blocks; held blocks stay in evaluation mode."""
+        """Set training mode of the learning blocks; held blocks stay in evaluation mode.
+
+        Beside adapters the norms of learning blocks are held too: without the adapters the network is then as it was.
+        """
         super().train(mode)
         for name in self.names[: self.cut(self.depth)]:
             self.blocks[name].eval()  # batch-norm statistics move and dropout draws even without gradients
+        if self.update == "lora":
+            for module in self.modules():
+                if is_norm(module):
+                    module.eval()
         return self
 
     def fingerprint(self, stop: int) -> str:
@@ -120,3 +156,8 @@ class on_h(nn.Module):
     def forward(self, state: State) -> State:
         """state["h"]: whatever the module takes, batch first."""
         return {**state, "h": self.module(state["h"])}
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Whether a module is a norm: of batch, layer, group, instance or RMS; timm's hold an activation too."""
+    return "Norm" in type(module).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +11,12 @@ from torch.nn import functional as F
 
 
 class Task(Protocol):
-    """A loss and a score on the same outputs."""
+    """A loss and a score on the same outputs.
+
+    `paired` is whether the loss of an example depends on the others in its batch; if not, it is a mean over examples.
+    """
+
+    paired: ClassVar[bool]
 
     def loss(self, out: Tensor, y: Tensor) -> Tensor:
         """Mean over the batch, a scalar with a gradient."""
@@ -25,6 +30,8 @@ class Task(Protocol):
 @dataclass(frozen=True)
 class Classify:
     """One label per example. out: (b, classes) logits; y: (b,) int64 in 0..classes-1."""
+
+    paired: ClassVar[bool] = False
 
     label_smoothing: float = 0.0
 
@@ -40,6 +47,8 @@ class Classify:
 @dataclass(frozen=True)
 class Label:
     """Several labels per example. out: (b, labels) logits; y: (b, labels) float of 0 and 1."""
+
+    paired: ClassVar[bool] = False
 
     def loss(self, out: Tensor, y: Tensor) -> Tensor:
         """Binary cross-entropy in nats, mean over labels."""
@@ -61,6 +70,8 @@ class Contrast:
     Reference:
         Khosla et al., 2020, arXiv:2004.11362, equation 2.
     """
+
+    paired: ClassVar[bool] = True
 
     temperature: float = 0.1
 
@@ -85,6 +96,8 @@ class Contrast:
 @dataclass(frozen=True)
 class Regress:
     """Numbers. out and y: (b, targets) float."""
+
+    paired: ClassVar[bool] = False
 
     def loss(self, out: Tensor, y: Tensor) -> Tensor:
         """Mean squared error, in squared units of the target."""

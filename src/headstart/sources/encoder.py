@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-from headstart.core.stack import Stack, State, on_h
+from headstart.core.stack import HEARD, Stack, State, on_h
 from headstart.errors import SourceError
 
 TOLERANCE = 1e-5
@@ -63,13 +63,22 @@ class Encoder(Stack):
         """How many token ids there are."""
         return _config(self._network[0]).vocab_size
 
-    def forward(self, state: State, start: int = 0, stop: int | None = None) -> State:
+    def forward(self, state: State, start: int = 0, stop: int | None = None, hear: Sequence[str] = ()) -> State:
         """Run blocks [start, stop)."""
         last = len(self) - 1
         end = len(self) if stop is None else stop
         if start < min(end, last):
-            state = self._through(state, start, min(end, last))
+            state = self._hearing(state, start, min(end, last), hear)
         return super().forward(state, max(start, last), max(end, last))
+
+    def _hearing(self, state: State, start: int, stop: int, hear: Sequence[str]) -> State:
+        cuts = [cut for cut in range(start + 1, stop) if self.names[cut - 1] in hear]
+        with _noting([self._layers[cut - 1] for cut in cuts]) as kept:
+            out = self._through(state, start, stop)
+        heard = {HEARD + self.names[cut - 1]: _mean(h, state["mask"]) for cut, h in zip(cuts, kept, strict=True)}
+        if self.names[stop - 1] in hear:
+            heard[HEARD + self.names[stop - 1]] = self.tap(out, stop)
+        return {**out, **heard}
 
     def train(self, mode: bool = True) -> Encoder:
         """Set training mode of the learning blocks; held blocks stay in evaluation mode."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from headstart.core.stack import Stack, State, on_h
+from headstart.core.stack import HEARD, Stack, State, on_h
 from headstart.errors import SourceError
 from headstart.sources.substitute import Stubs, record, replaced, stubs_before, tapped, until
 
@@ -63,13 +63,22 @@ class Network(Stack):
         """The new head."""
         return self.blocks["head"].module  # pyright: ignore[reportReturnType]
 
-    def forward(self, state: State, start: int = 0, stop: int | None = None) -> State:
+    def forward(self, state: State, start: int = 0, stop: int | None = None, hear: Sequence[str] = ()) -> State:
         """Run blocks [start, stop)."""
         last = len(self) - 1
         end = len(self) if stop is None else stop
         if start < min(end, last):
-            state = {"h": self._through(state["h"], start, min(end, last))}
+            state = self._hearing(state["h"], start, min(end, last), hear)
         return super().forward(state, max(start, last), max(end, last))
+
+    def _hearing(self, h: Tensor, start: int, stop: int, hear: Sequence[str]) -> State:
+        cuts = [cut for cut in range(start + 1, stop) if self.names[cut - 1] in hear]
+        with tapped([self._module(cut) for cut in cuts]) as kept:
+            h = self._through(h, start, stop)
+        heard = dict(zip(cuts, kept, strict=True))
+        if self.names[stop - 1] in hear:
+            heard[stop] = h
+        return {"h": h, **{HEARD + self.names[cut - 1]: _pool(x, self._channels[cut - 1]) for cut, x in heard.items()}}
 
     def train(self, mode: bool = True) -> Network:
         """Set training mode of the learning blocks; held blocks stay in evaluation mode."""

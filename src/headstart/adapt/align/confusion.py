@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from headstart.core.fit import Step
+from headstart.core.step import Step
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Confusion:
         """A scalar in 0..weight."""
         if not self.weight:
             return step.out.new_zeros(())
-        _, out = step.through(step.draw(self.target))
+        out = step.through(step.draw(self.target).state).out
         return self.weight * confusion_loss(out, self.temperature)
 
 

@@ -10,7 +10,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 from headstart.adapt.align.deep_coral import below_the_head
-from headstart.core.fit import Step
+from headstart.core.step import Step
 
 
 class Dann(nn.Module):
@@ -49,7 +49,7 @@ class Dann(nn.Module):
         if not self.weight:
             return step.out.new_zeros(())
         below_the_head(step, "DANN")
-        features, _ = step.through(step.draw(self.target))
+        features = step.through(step.draw(self.target).state).features
         return self.weight * self.loss(step.features, features, 2 / (1 + math.exp(-10 * step.done)) - 1)
 
     def loss(self, source: Tensor, target: Tensor, strength: float) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from headstart.core.fit import Step
+from headstart.core.step import Step
 from headstart.errors import DepthError
 
 
@@ -34,7 +34,7 @@ class DeepCoral:
         if not self.weight:
             return step.out.new_zeros(())
         below_the_head(step, "deep CORAL")
-        features, _ = step.through(step.draw(self.target))
+        features = step.through(step.draw(self.target).state).features
         return self.weight * coral_loss(step.features, features)
 
 

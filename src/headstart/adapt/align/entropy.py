@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headstart.core.fit import Step
+from headstart.core.step import Step
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Entropy:
         """A scalar of at least 0, in nats times the weight."""
         if not self.weight:
             return step.out.new_zeros(())
-        _, out = step.through(step.draw(self.target))
+        out = step.through(step.draw(self.target).state).out
         return self.weight * guarded_entropy(out, self.shares)
 
 
