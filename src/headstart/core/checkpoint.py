@@ -17,7 +17,6 @@ from torch import Tensor
 from headstart.errors import PlanError, TrainingError
 
 POINT = "point.safetensors"
-_COST = 0.02  # share of the time that saving may take
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _AGAIN = 5.0  # seconds between two tries on a full disk
 
@@ -32,7 +31,8 @@ class Checkpoint:
         folder: of this run alone.
         about: what the run is, beside its plan and its examples; a point of another is refused.
         resume: whether to go on from a point that is there; without it such a point is another run's and is replaced.
-        least: seconds between two points at least; more where saving takes more than a fiftieth of the time.
+        least: seconds between two points at least.
+        share: of the time that saving may take; points are farther apart where it would take more.
         say: told of a disk that is full, while the run waits for room.
         pause: waits between two tries.
     """
@@ -41,6 +41,7 @@ class Checkpoint:
     about: Mapping[str, Any] = field(default_factory=dict)
     resume: bool = True
     least: float = 20.0
+    share: float = 0.02
     say: Say = print
     pause: Callable[[float], None] = time.sleep
     _next: float = field(default=0.0, init=False)
@@ -79,7 +80,7 @@ class Checkpoint:
         if told:
             self.say("there is room on the disk again: training goes on.")
         now = time.monotonic()
-        self._next = now + max(self.least, (now - start) / _COST)
+        self._next = now + max(self.least, (now - start) / self.share)
 
     def load(self, run: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The last point and what was said with it; None where there is none to go on from.
