@@ -88,7 +88,7 @@ MISTAKES = {
     "export of no form": (["export", "{skill}"], 2, "no form was asked for; write --onnx FILE.onnx"),
     "export to another suffix": (["export", "{skill}", "--onnx", "a.txt"], 2, "is not a file that ends in .onnx"),
     "export into data": (["export", "{skill}", "--openvino", "{pictures}"], 2, "is not an earlier export"),
-    "unknown part": (["cache", "clear", "everything"], 2, "use store, networks, files or all"),
+    "unknown part": (["cache", "clear", "everything"], 2, "use store, networks, runs, files or all"),
     "no part": (["cache", "clear"], 2, "missing argument 'part'"),
     "no cap": (["cache", "trim"], 2, "missing option '--cap'"),
     "no size": (["cache", "trim", "--cap", "much"], 2, "--cap 'much' is not a size; write for example 500MB"),
@@ -209,7 +209,7 @@ def test_interrupting_ends_in_130(tmp_path, place):
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (130, "")
-    assert err == "headstart: interrupted; what was finished before is kept.\n"
+    assert err == "headstart: interrupted; what was finished before is kept, and a fit goes on with --resume.\n"
 
 
 def test_interrupting_the_start_is_no_traceback():

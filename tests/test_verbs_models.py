@@ -140,7 +140,7 @@ def test_one_part_is_cleared_and_the_others_stay(known, part):
 
 
 def test_an_unknown_part_lists_the_parts(tmp_path):
-    with pytest.raises(UsageError, match="'cards' is not a part of the cache; use store, networks, files or all"):
+    with pytest.raises(UsageError, match="'cards' is not a part of the cache; use store, networks, runs, files or all"):
         caches.clear("cards", tmp_path)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from headstart.adapt.costs import Costs
 from headstart.adapt.deeper import Verdict, judged, verdict
 from headstart.adapt.held import Progress, Reader, forget, open_tuned, settle
+from headstart.adapt.interrupted import Interrupted
 from headstart.adapt.probe import Ask, Folds, Outputs, Rung, fit_probe, look
 from headstart.adapt.recipes import Recipe, recipes, worth_a_try
 from headstart.adapt.toward import Toward
@@ -91,6 +92,7 @@ class Learner:
         taps: that a new head reads; None lets the data decide.
         rates: epochs, lr and batch of a tail, where they are not the recipe's; such a tail takes the time it takes.
         toward: a set without labels that a tail is brought near to.
+        interrupted: where tails keep points to go on from.
         progress: told epochs of a tail.
 
     Raises:
@@ -107,6 +109,7 @@ class Learner:
     taps: tuple[str, ...] | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
     toward: Toward | None = None
+    interrupted: Interrupted | None = None
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
@@ -205,8 +208,9 @@ class Learner:
             threads=held.threads,
             budget=_TRAINING * (self.budget or (float("inf") if "epochs" in self.rates else _BUDGET)),
             toward=self.toward,
+            interrupted=self.interrupted,
             progress=self.progress,
-        )
+        ).stack
         tail = tail_of(stack, recipe.plan.depth)
         with costs.timed(f"tuned {recipe.plan.depth}"):
             tuned = open_tuned(

@@ -22,7 +22,7 @@ def rehearse(held: Reader, few: Dataset, recipe: Recipe, cache: Path, costs: Cos
         from headstart.adapt.tune import tail_of, tune
     assert few.y is not None
     short = replace(recipe, plan=replace(recipe.plan, epochs=2))
-    stack = tune(held.card, few, few.y, short, cache, threads=held.threads)
+    stack = tune(held.card, few, few.y, short, cache, threads=held.threads).stack
     tail = tail_of(stack, depth)
     with costs.timed(f"tuned {depth}"):
         tuned = open_tuned(held.card, tail, lambda: stack, cache, threads=held.threads, device=held.device, aside=True)

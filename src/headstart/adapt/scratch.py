@@ -44,7 +44,8 @@ def from_scratch(
     precision = "bfloat16" if fast and card.modality == "text" else "float32"
     plan = Plan(blocks, 40, lr=1e-3, batch=16, weight_decay=0.01, schedule="linear", precision=precision, seed=ask.seed)
     recipe = Recipe("from scratch", "task", plan, stored=False)
-    stack = tune(card, data.take(train), data.y[train], recipe, cache, threads=threads, budget=budget, weights=False)
+    tuned = tune(card, data.take(train), data.y[train], recipe, cache, threads=threads, budget=budget, weights=False)
+    stack = tuned.stack
     x = features(stack, data.take(test), card, cache, precision=precision, threads=threads)
     linear = stack.head_linear
     out = x @ linear.weight.detach().numpy().T + linear.bias.detach().numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from torch import nn
 from headstart.adapt.costs import Costs
 from headstart.adapt.held import Progress
 from headstart.adapt.inputs import examples_of, live, pictures_of, texts_of
+from headstart.adapt.interrupted import Interrupted, Unfinished
 from headstart.adapt.recipes import Recipe
 from headstart.adapt.states import Before
 from headstart.adapt.toward import TARGET, Toward
 from headstart.core.examples import Examples
 from headstart.core.fit import fit, seconds_per_step
-from headstart.core.plan import Plan
+from headstart.core.memory import free_memory, pieces_that_fit, step_bytes
+from headstart.core.plan import Plan, Run
 from headstart.core.skill import TAIL
 from headstart.core.stack import on_h
 from headstart.core.store import Store
@@ -32,7 +34,23 @@ from headstart.sources.card import Card
 from headstart.sources.load import Pretrained, load
 
 Tail = dict[str, NDArray]
+Rows = NDArray[np.int64]
 _STILL = 0.01  # of the median deviation
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A network whose last blocks have learned.
+
+    Attributes:
+        stack: in evaluation mode.
+        before: the values of those blocks before they learned, as `tail_of` gives them after.
+        run: of the loop.
+    """
+
+    stack: Pretrained
+    before: Tail
+    run: Run
 
 
 def tune(
@@ -47,8 +65,9 @@ def tune(
     budget: float = float("inf"),
     weights: bool = True,
     toward: Toward | None = None,
+    interrupted: Interrupted | None = None,
     progress: Progress | None = None,
-) -> Pretrained:
+) -> Tuned:
     """A pretrained network whose last `recipe.plan.depth` blocks have learned from the data.
 
     Args:
@@ -58,7 +77,11 @@ def tune(
         budget: seconds, loading included; where the plan would take longer, fewer epochs or fewer rows are used.
         weights: whether the network is pretrained; without it is the same architecture from scratch.
         toward: a set without labels that the features are brought near to.
+        interrupted: where points to go on from are kept, and perhaps are.
         progress: told epochs.
+
+    Raises:
+        TrainingError: a loss that is no number, or a step that has no room in the memory.
     """
     start = time.perf_counter()
     if threads:
@@ -72,6 +95,7 @@ def tune(
         penalties = (toward.penalty(stack.head_linear.in_features, recipe.plan.seed),)
         budget /= 2  # a step then takes as many rows of the target
     _begin(stack, card, recipe, head)
+    before = tail_of(stack, depth)
     if card.modality == "image" and not recipe.stored:
         examples = live(data, card, y, seed=recipe.plan.seed, threads=threads)
     else:
@@ -81,7 +105,9 @@ def tune(
         prefix = Before(stack, card, stack.cut(depth), cache, threads=threads)
         held = {"store": Store(cache / "store"), "prefix": prefix}
     step = partial(seconds_per_step, stack, task=task, **held)
-    examples, plan = within(start + budget, examples, recipe.plan, step)
+    part = interrupted.tail(card.digest, data.fingerprint, repr(recipe), repr(weights)) if interrupted else None
+    examples, plan = _decided(part, examples, lambda: within(start + budget, examples, recipe.plan, step))
+    fixed, each = step_bytes(stack, examples, task, plan, **held)
     ends = [time.perf_counter()]
 
     def told(epoch: int, _: float) -> None:
@@ -89,9 +115,39 @@ def tune(
         if progress:
             progress(epoch + 1, plan.epochs)
 
-    fit(stack, examples, task, plan, penalties=penalties, beside=beside, on_epoch=told, **held)
-    _note(costs, depth, ends, examples, ordinary=weights and toward is None)
-    return stack.eval()
+    run = fit(
+        stack,
+        examples,
+        task,
+        plan,
+        penalties=penalties,
+        beside=beside,
+        on_epoch=told,
+        checkpoint=part.checkpoint if part else None,
+        pieces=pieces_that_fit(fixed, each, plan, free_memory(), divisible=not _norms_over_batches(stack, depth)),
+        **held,
+    )
+    _note(costs, depth, ends, examples, ordinary=weights and toward is None and not run.resumed)
+    return Tuned(stack.eval(), before, run)
+
+
+def _decided(
+    part: Unfinished | None, examples: Examples, decide: Callable[[], tuple[Rows | None, Plan]]
+) -> tuple[Examples, Plan]:
+    """The examples and the plan of an interrupted run where there is one, else those that this machine has time for."""
+    if part is not None and part.decided:
+        plan, rows = part.decided
+    else:
+        rows, plan = decide()
+        if part is not None:
+            part.decide(plan, rows)
+    return examples if rows is None else examples.take(rows), plan
+
+
+def _norms_over_batches(stack: Pretrained, depth: int) -> bool:
+    """Whether a batch norm is among the blocks that learn: it looks at all examples of a batch."""
+    blocks = (stack.blocks[name] for name in stack.names[stack.cut(depth) :])
+    return any(isinstance(module, nn.BatchNorm2d) for block in blocks for module in block.modules())
 
 
 def _begin(stack: Pretrained, card: Card, recipe: Recipe, head: Linear | None) -> None:
@@ -127,8 +183,8 @@ def _size(examples: Examples) -> float:
     return float(len(examples) if examples.lengths is None else examples.lengths.sum())
 
 
-def within(end: float, examples: Examples, plan: Plan, step: Callable[..., float]) -> tuple[Examples, Plan]:
-    """The examples and the plan that come to their end by then, as steps of this machine foretell.
+def within(end: float, examples: Examples, plan: Plan, step: Callable[..., float]) -> tuple[Rows | None, Plan]:
+    """The rows (None is all) and the plan that come to their end by then, as steps of this machine foretell.
 
     Fewer epochs first; where even one takes too long, a random part of the rows.
 
@@ -138,15 +194,15 @@ def within(end: float, examples: Examples, plan: Plan, step: Callable[..., float
     """
     per_epoch = -(-len(examples) // plan.batch)
     if end == float("inf") or not plan.epochs:
-        return examples, plan
+        return None, plan
     seconds = step(data=examples, plan=plan)
     budget = end - time.perf_counter()
     epochs = int(budget / (seconds * per_epoch))
     if epochs >= 1:
-        return examples, replace(plan, epochs=min(plan.epochs, epochs))
+        return None, replace(plan, epochs=min(plan.epochs, epochs))
     rows = max(plan.batch, int(budget / seconds) * plan.batch)
     chosen = np.sort(np.random.default_rng([plan.seed, 3]).permutation(len(examples))[:rows])
-    return examples.take(chosen), replace(plan, epochs=1)
+    return chosen, replace(plan, epochs=1)
 
 
 def tail_of(stack: Pretrained, depth: int) -> Tail:

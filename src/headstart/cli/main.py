@@ -92,7 +92,7 @@ def _run(arguments: list[str]) -> int:
     except HeadstartError as error:
         return _refuse(str(error), 1)
     if code == INTERRUPTED:
-        return _refuse("interrupted; what was finished before is kept.", INTERRUPTED)
+        return _refuse("interrupted; what was finished before is kept, and a fit goes on with --resume.", INTERRUPTED)
     return code
 
 

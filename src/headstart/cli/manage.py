@@ -22,7 +22,7 @@ cache = typer.Typer(rich_markup_mode=None, help="What is kept on disk to save ti
 
 Names = Annotated[list[str], typer.Argument(help="As `headstart models` lists them, hf:OWNER/NAME or timm:NAME.")]
 Some = Annotated[list[str] | None, typer.Argument(help="Networks; none takes all that are on disk.")]
-Part = Annotated[str, typer.Argument(help="store, networks, files or all.")]
+Part = Annotated[str, typer.Argument(help="store, networks, runs, files or all.")]
 Cap = Annotated[str, typer.Option("--cap", help="Most that the store may hold, such as 5GB.")]
 
 

@@ -58,6 +58,7 @@ def fit(
     threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or eager.")] = "auto",
     no_examples: Annotated[bool, typer.Option("--no-examples", help="Keep data out of report and skill.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was interrupted.")] = False,
     scratch: Annotated[str | None, typer.Option(help="Time to train the same network from scratch beside it.")] = None,
     adapt_to: Annotated[Path | None, typer.Option(help="Data without labels that the head is made for.")] = None,
     adapt_by: Annotated[
@@ -84,6 +85,7 @@ def fit(
         budget=allowed,
         examples=not no_examples,
         scratch=beside,
+        resume=resume,
         adapt_to=adapt_to,
         adapt_by=adapt_by,
     )

@@ -46,11 +46,13 @@ class Checkpoint:
     pause: Callable[[float], None] = time.sleep
     _next: float = field(default=0.0, init=False)
 
+    def start(self) -> None:
+        """From now on time counts."""
+        self._next = time.monotonic() + self.least
+
     @property
     def due(self) -> bool:
         """Whether it is time for another point."""
-        if not self._next:
-            self._next = time.monotonic() + self.least
         return time.monotonic() >= self._next
 
     def save(self, tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> None:
@@ -111,10 +113,6 @@ class Checkpoint:
                     "give the same data and options as that run, or start anew without --resume."
                 )
         return tensors, said
-
-    def clear(self) -> None:
-        """Remove the point: the run is over."""
-        (self.folder / POINT).unlink(missing_ok=True)
 
     def _written(self, content: bytes) -> bool:
         """Whether there was room."""

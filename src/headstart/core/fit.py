@@ -49,7 +49,8 @@ def fit(
         beside: further sets of examples that penalties draw rows of, by name; they need targets only for those that
             read them.
         prefix: a faster way to run the held blocks for the store; None runs the stack itself.
-        checkpoint: where points to go on from are kept; they are removed at the end.
+        checkpoint: where points to go on from are kept. The last one stays: whoever resumes a run that is over has its
+            weights at once. A run that was too short for one leaves none.
         pieces: that each batch is divided into from the start.
 
     Raises:
@@ -108,8 +109,10 @@ class _Training:
         point = checkpoint.load(self._identity()) if checkpoint else None
         if point:
             self._restore(*point)
+        if checkpoint:
+            checkpoint.start()
         resumed = self._place()
-        good = self._weights()  # where a loss that is no number leads back to
+        good, saved = self._weights(), bool(point)  # good: where a loss that is no number leads back to
         while len(self.losses) < self.plan.epochs:
             self._one(good)
             if self.order.place == self.order.steps:
@@ -117,10 +120,10 @@ class _Training:
                 self.total, good = 0.0, self._weights()
                 if on_epoch:
                     on_epoch(len(self.losses) - 1, self.losses[-1])
-            if checkpoint and checkpoint.due:
+            over = len(self.losses) == self.plan.epochs
+            if checkpoint and (checkpoint.due or (over and saved)):
                 checkpoint.save(*self._point())
-        if checkpoint:
-            checkpoint.clear()
+                saved = True
         return resumed
 
     def _place(self) -> int:
@@ -207,7 +210,7 @@ class _Training:
 
     def through(self, state: State) -> Passed:
         """What the learning blocks make of a state."""
-        return _through(self.stack, state, self.held.cut, self.plan.precision, self.hears)
+        return through(self.stack, state, self.held.cut, self.plan.precision, self.hears)
 
     def _named(self) -> dict[str, Tensor]:
         """Everything that training moves: of the learning blocks, and of penalties that own weights."""
@@ -288,7 +291,7 @@ def _part(drawn: Drawn, part: Rows) -> Drawn:
     return Drawn(state, None if drawn.y is None else drawn.y[part], drawn.rows[part])
 
 
-def _through(stack: Stack, state: State, cut: int, precision: str, hears: tuple[str, ...] = ()) -> Passed:
+def through(stack: Stack, state: State, cut: int, precision: str, hears: tuple[str, ...] = ()) -> Passed:
     """What the head reads, and what it gives, for what enters block `cut`.
 
     The head itself is computed in float32: a fitted one has large weights whose sum nearly cancels, and the three
@@ -322,7 +325,7 @@ def seconds_per_step(
             start = time.perf_counter()
             drawn = held(np.arange(len(few)), draw)
             assert drawn.y is not None
-            task.loss(_through(stack, drawn.state, cut, plan.precision).out, drawn.y).backward()
+            task.loss(through(stack, drawn.state, cut, plan.precision).out, drawn.y).backward()
             stack.zero_grad(set_to_none=True)
             taken.append(time.perf_counter() - start)
         stack.learn(depth, update)

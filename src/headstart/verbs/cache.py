@@ -11,10 +11,11 @@ from headstart.errors import StoreError, UsageError
 from headstart.places import cache_folder
 from headstart.sources import fetch
 
-PARTS = ("store", "networks", "files")
+PARTS = ("store", "networks", "runs", "files")
 _WHAT = {
     "store": "outputs of held blocks",
     "networks": "networks compiled for this machine",
+    "runs": "fits that were interrupted",
     "files": "pretrained weights",
 }
 

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from headstart.adapt.across import known_way
 from headstart.adapt.costs import Costs, memory_of_rows
 from headstart.adapt.held import Progress, Reader, open_reader
+from headstart.adapt.interrupted import Interrupted
 from headstart.adapt.learn import Learned, Learner
 from headstart.adapt.probe import Ask, Folds, Outputs
 from headstart.adapt.scratch import from_scratch
 from headstart.adapt.toward import PENALTIES, Toward
 from headstart.core import skill as skills
+from headstart.core.memory import free_memory
 from headstart.core.skill import Skill
 from headstart.data.check import Finding, check, repeats
 from headstart.data.dataset import Dataset, Options
@@ -39,7 +41,7 @@ from headstart.verbs.adapted import Target, adapted, target_of
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
 from headstart.verbs.energy import open_meter
-from headstart.verbs.machine import enough_memory, free_memory
+from headstart.verbs.machine import enough_memory
 from headstart.verbs.plan_of import plan_of
 from headstart.verbs.planfile import lined, options_of, other_data, same_network, suits_network, taps_chosen_here
 from headstart.verbs.prepared import ask_of, fits, outputs_of, without
@@ -133,7 +135,9 @@ def _fit(
         with watch.stage("read the target"):
             target = target_of(settings.adapt_to, examples, watch.teller.say)
         learner = _toward(learner, target, settings.adapt_by)
-    job = Job(examples, parts, ask, watch, settings, learner, options)
+    decides = {"data": examples.fingerprint, "network": card.digest, **settings.decides}
+    kept = Interrupted.of(cache, place, decides, resume=settings.resume, say=watch.teller.say)
+    job = Job(examples, parts, ask, watch, settings, replace(learner, interrupted=kept), options)
     with watch.stage("read through the network") as progress:
         features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
     learned = job.learn()
@@ -159,7 +163,9 @@ def _fit(
         record = replace(
             record, command=command, adaptation=adaptation, created=datetime.now(UTC).isoformat(timespec="seconds")
         )
-    return _write(place, job, card, learned, record)
+    skill = _write(place, job, card, learned, record)
+    kept.over()
+    return skill
 
 
 @dataclass(frozen=True)

@@ -51,19 +51,6 @@ def _memory() -> int:
         return 0
 
 
-def free_memory() -> int | None:
-    """Bytes that a new process may take without others being moved out; None where the system does not tell."""
-    info = Path("/proc/meminfo")
-    if not info.is_file():
-        return None
-    said = next((line for line in info.read_text("utf8").splitlines() if line.startswith("MemAvailable:")), "")
-    free = int(said.split()[1]) * 1024 if said else None
-    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
-    if limit is None or used is None:
-        return free
-    return min(limit - used, free) if free is not None else limit - used
-
-
 def enough_memory(widths: Sequence[int], rows: int, free: int | None) -> None:
     """Refuse a fit whose features alone have no room, before it is begun.
 
@@ -82,10 +69,3 @@ def enough_memory(widths: Sequence[int], rows: int, free: int | None) -> None:
         f"{rows:,} rows need about {human(each * rows)} of memory for their features and {human(free)} are free; "
         f"{int(free / each):,} rows would fit: give fewer, or a network with fewer features."
     )
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text("utf8"))
-    except (OSError, ValueError):  # not a container, or one without a limit
-        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headstart.adapt.foretell import Range
 from headstart.adapt.held import open_held
+from headstart.core.memory import free_memory
 from headstart.data.dataset import Options
 from headstart.data.split import some
 from headstart.errors import HeadstartError, UsageError
@@ -22,7 +23,6 @@ from headstart.verbs.choices import Choice, Choices
 from headstart.verbs.contest import Contest
 from headstart.verbs.energy import HINT, Clock, Meter, Spent, open_meter
 from headstart.verbs.familiar import familiar_of
-from headstart.verbs.machine import free_memory
 from headstart.verbs.planfile import FORETOLD, FORMAT, OPTIONS, Reason, update_of, written
 from headstart.verbs.prepared import ask_of, prepared
 from headstart.verbs.rank import MOST, cards_of

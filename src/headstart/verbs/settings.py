@@ -61,6 +61,7 @@ class Settings:
         adapt_to: data of the same kind, whose labels are not looked at, that the head is made for; None makes none.
         adapt_by: name of a way to it, or of a penalty where a tail learns; None takes the usual one, or lets
             validators choose.
+        resume: whether to go on with a fit of the same place that was interrupted.
         followed: the plan that some of these come from, as `settings_of` gives it.
     """
 
@@ -80,6 +81,7 @@ class Settings:
     batch: int | None = None
     adapt_to: str | Path | None = None
     adapt_by: str | None = None
+    resume: bool = False
     followed: Followed | None = None
 
     def __post_init__(self) -> None:
@@ -99,6 +101,13 @@ class Settings:
             raise UsageError(f"device={self.device!r} is not one of {', '.join(DEVICES)}; write --device cpu.")
         if self.metric is not None and self.metric not in METRICS:
             raise UsageError(f"metric {self.metric!r} is unknown; use one of {', '.join(METRICS)}.")
+
+    @property
+    def decides(self) -> Mapping[str, object]:
+        """What a fit depends on, as JSON values: an interrupted one goes on only with the same."""
+        names = ("source", "depth", "metric", "balance", "seed", "budget", "scratch", "taps", "epochs", "lr", "batch")
+        said = {name: vars(self)[name] for name in names}
+        return {**said, "adapt-to": str(self.adapt_to), "adapt-by": self.adapt_by, "threads": self.threads}
 
     @property
     def rates(self) -> Mapping[str, float]:
