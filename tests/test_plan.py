@@ -74,11 +74,12 @@ def test_what_the_plan_decided_is_said_to_come_from_it(place, tmp_path):
         "taps": "data",
         "balance": "user",
         "seed": "user",
+        "guard": "default",
         "strength": "data",
     }
     after = plan_of(follow(place, tmp_path, place / "first.skill" / "plan.toml", over=Settings(seed=4)).folder)
     assert {name: each["from"] for name, each in after["because"].items()} == {
-        **dict.fromkeys(("source", "metric", "depth", "taps", "balance"), "plan"),
+        **dict.fromkeys(("source", "metric", "depth", "taps", "balance", "guard"), "plan"),
         "seed": "user",
         "strength": "data",
     }
@@ -206,9 +207,9 @@ def test_taps_that_cannot_be_read_are_refused(place, tmp_path, changes, said):
         ("lr = 1e300", r"says lr = 1e\+300 where a number above 0, at most 1 is needed; write for example lr = 1e-3"),
         ("score = nan", r"says score = nan where a number is needed"),
         ("epochs = 0", r"says epochs = 0 where a whole number from 1 to 1000000"),
-        ('update = "lora"', r"says update = 'lora' where one of head, tail, whole is needed"),
+        ('update = "some"', r"says update = 'some' where one of head, tail, whole, norms, lora is needed"),
         ('depth = 3\nupdate = "head"', r"^line 2 of .* says update = 'head' and depth is 3; a head alone is depth 1"),
-        ('guard = "ewc"', r"says guard = 'ewc' where one of none is needed"),
+        ('guard = "wall"', r"says guard = 'wall' where one of none, l2sp, ewc, .* is needed"),
         ("format = 2", r"has format 2 and this version reads 1; make it anew with `headstart plan`"),
         ('taps = "layer1"', r"where a list of different texts is needed; write for example taps = \[\"layer5\""),
         ("taps = []", r"says taps = \[\] where a list of different texts"),
@@ -236,7 +237,7 @@ def test_a_plan_that_is_not_there_is_one_sentence(tmp_path):
 
 def test_every_key_that_a_fit_writes_can_be_followed(place):
     path = place / "first.skill" / "plan.toml"
-    assert settings_of(path).followed.decided == {"source", "metric", "depth", "taps", "balance", "seed"}
+    assert settings_of(path).followed.decided == {"source", "metric", "depth", "taps", "balance", "seed", "guard"}
 
 
 def test_options_of_the_command_line_win_over_the_plan(place, tmp_path, capsys, monkeypatch):

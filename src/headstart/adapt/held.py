@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.costs import TRACED, Costs, folder_of
+from headstart.core.also import ALSO
 from headstart.core.skill import TAIL, Skill
 from headstart.core.store import Address, Store, Table
 from headstart.data.dataset import Dataset
@@ -24,6 +25,7 @@ from headstart.engine.openvino import Batch, is_there, open_compiled
 from headstart.errors import EngineError
 from headstart.sources.card import Card, card_of
 from headstart.sources.fetch import path_of
+from headstart.sources.safe import refuse_code
 
 if TYPE_CHECKING:
     from headstart.sources.load import Pretrained
@@ -236,10 +238,10 @@ def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Reader
     """The network of a skill: the pretrained one where only a head was learned, else with its learned blocks.
 
     Raises:
-        SkillError: a manifest whose source cannot be read.
-        SourceError: the pretrained files cannot be had.
+        SourceError: a manifest whose source cannot be read, pretrained files that cannot be had, or that may run code.
     """
     card = card_of(skill.manifest["source"])
+    refuse_code(card, cache)
     tail = {name: array for name, array in skill.arrays.items() if name.startswith(TAIL)}
     if not tail:
         return open_reader(card, cache, threads=threads)
@@ -249,8 +251,15 @@ def open_skill_network(skill: Skill, cache: Path, *, threads: int = 0) -> Reader
 
         return with_tail(card, tail, cache)
 
-    # norms alone were laid over where a head on any layers was learned
-    return open_tuned(card, tail, make, cache, threads=threads, last=skill.manifest["depth"] > 1)
+    return open_tuned(card, tail, make, cache, threads=threads, last=last_alone(skill))
+
+
+def last_alone(skill: Skill) -> bool:
+    """Whether all that the skill reads of its network is the last pooled output.
+
+    Norms alone were laid over where a head on any layers was learned; beside a tail's own head others may stand.
+    """
+    return skill.manifest["depth"] > 1 and not skill.manifest.get(ALSO)
 
 
 def open_tuned(
@@ -274,7 +283,7 @@ def open_tuned(
         aside: whether it is on trial, in a folder of its own: another process may be trying the same. `settle` gives it
             the place where it is found again, `forget` removes it.
     """
-    digest = _digest(card, tail) + ("" if last else "-taps") + (f"{_ASIDE}{uuid.uuid4().hex}" if aside else "")
+    digest = digest_of(card, tail) + ("" if last else "-taps") + (f"{_ASIDE}{uuid.uuid4().hex}" if aside else "")
     network = _engine(folder_of(cache, digest), card, make, last=last, threads=threads, device=device)
     return Held(card, digest, network, cache, threads, device)
 
@@ -329,7 +338,8 @@ def _engine(
     return eager_taps(make(), card, "cuda" if device == "cuda" else "cpu", last=last)
 
 
-def _digest(card: Card, tail: Mapping[str, NDArray]) -> str:
+def digest_of(card: Card, tail: Mapping[str, NDArray]) -> str:
+    """sha256 of a network with these values in place of its own."""
     digest = hashlib.sha256(card.digest.encode())
     for name in sorted(tail):
         digest.update(name.encode() + np.ascontiguousarray(tail[name]).tobytes())

@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.costs import Costs
 from headstart.adapt.deeper import Verdict, judged, verdict
+from headstart.adapt.guards import Guard
 from headstart.adapt.held import Progress, Reader, forget, open_tuned, settle
 from headstart.adapt.interrupted import Interrupted
+from headstart.adapt.keeper import Keeper, Kept, Scene
 from headstart.adapt.probe import Ask, Folds, Outputs, Rung, fit_probe, look
-from headstart.adapt.recipes import Recipe, recipes, worth_a_try
+from headstart.adapt.recipes import Recipe, partly, recipes, worth_a_try
 from headstart.adapt.toward import Toward
 from headstart.core.plan import Plan
 from headstart.data.dataset import Dataset
@@ -24,6 +27,9 @@ from headstart.heads import metrics
 from headstart.heads.linear import Fitted, Linear, fit_head
 from headstart.heads.temperature import temperature
 from headstart.sources.card import Card
+
+if TYPE_CHECKING:
+    from headstart.adapt.tune import Tuned
 
 _BUDGET = 300.0  # seconds for each tuned tail where nothing is said
 _TRAINING = 0.7  # of that for loading and training; the rest compiles the network, reads the rows and judges
@@ -48,6 +54,8 @@ class Learned:
         blocks: of the network, the head among them.
         held: the network that `read` reads with, tuned or not.
         plan: of the training loop; None where only a head was fitted.
+        kept: guards and shares of the way that were measured; None where nothing deeper was tried.
+        gained: what the tail gained over a head alone, on rows that neither learned from.
     """
 
     depth: int
@@ -61,6 +69,8 @@ class Learned:
     held: Reader
     plan: Plan | None = None
     tail: Mapping[str, NDArray] = field(default_factory=dict)
+    kept: Kept | None = None
+    gained: Verdict | None = None
 
     @property
     def head(self) -> Linear:
@@ -92,6 +102,8 @@ class Learner:
         taps: that a new head reads; None lets the data decide.
         rates: epochs, lr and batch of a tail, where they are not the recipe's; such a tail takes the time it takes.
         toward: a set without labels that a tail is brought near to.
+        update: what learns in a tail: all, norms or lora.
+        keeper: of an earlier task; None where nothing is to be kept.
         interrupted: where tails keep points to go on from.
         progress: told epochs of a tail.
 
@@ -109,6 +121,8 @@ class Learner:
     taps: tuple[str, ...] | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
     toward: Toward | None = None
+    update: str = "all"
+    keeper: Keeper | None = None
     interrupted: Interrupted | None = None
     progress: Progress | None = None
 
@@ -148,6 +162,7 @@ class Learner:
             depth=self.depth,
             patient=self.budget is not None,
         )
+        tried = tuple(partly(each, self.update) for each in tried)
         tried = tuple(replace(each, plan=replace(each.plan, **self.rates)) for each in tried)
         best = probe
         left = 1 - probe.fitted.cv_score if self.ask.better(1.0, 0.0) else probe.fitted.cv_score
@@ -194,24 +209,14 @@ class Learner:
         costs = Costs.of(self.cache, self.held.card.digest, self.held.threads)
         start = time.perf_counter()
         with costs.first("start", "torch"):
-            from headstart.adapt.tune import tail_of, tune
+            import headstart.adapt.tune  # noqa: F401
 
         a, b = judged(len(rows), folds[0])
         held, taps = self.held, self.features.last
-        stack = tune(
-            held.card,
-            self.data.take(rows[a]),
-            y[a],
-            recipe,
-            self.cache,
-            head=self._start(recipe, rows[a], y[a]),
-            threads=held.threads,
-            budget=_TRAINING * (self.budget or (float("inf") if "epochs" in self.rates else _BUDGET)),
-            toward=self.toward,
-            interrupted=self.interrupted,
-            progress=self.progress,
-        ).stack
-        tail = tail_of(stack, recipe.plan.depth)
+        kept = self._tail(recipe, rows, y, a, b)
+        if kept.tail is None:
+            return None, replace(above, rule=kept.rule + above.rule, kept=kept)
+        tail, stack = kept.tail, kept.stack
         with costs.timed(f"tuned {recipe.plan.depth}"):
             tuned = open_tuned(
                 held.card, tail, lambda: stack, self.cache, threads=held.threads, device=held.device, aside=True
@@ -226,21 +231,58 @@ class Learner:
         scored, beside = (metrics.score(self.ask.metric, each, y[b], self.ask.task) for each in (out, other))
         took = time.perf_counter() - start
         rungs = (*above.rungs, Rung(recipe.name, recipe.plan.depth, taps, (scored,), took, beside))
-        kept = said.pays or self.depth is not None
-        if kept and last:
+        pays = said.pays or self.depth is not None
+        if pays and last:
             tuned = settle(tuned)
         else:
             forget(tuned)
-        if not kept:
+        if not pays:
             return None, replace(above, rungs=rungs, rule=_rule(recipe, said) + above.rule)
-        rule = _rule(recipe, said) if self.depth is None else f"Depth {self.depth} was asked for."
+        rule = kept.rule + (_rule(recipe, said) if self.depth is None else f"Depth {self.depth} was asked for.")
         fitted = self._head(x, y, folds)
         # rows that taught the tail look surer than they are: those held out from it say how sure the head may be
         hot = _temperature(fitted.head, x[b], y[b], self.ask)
         fitted = replace(fitted, head=replace(fitted.head, temperature=hot))
         plan = recipe.plan
-        found = Learned(plan.depth, taps, fitted, above.layers, rungs, rule, read, above.blocks, tuned, plan, tail)
+        found = Learned(
+            plan.depth, taps, fitted, above.layers, rungs, rule, read, above.blocks, tuned, plan, tail, kept, said
+        )
         return found, found
+
+    def _tail(self, recipe: Recipe, rows: Rows, y: NDArray, a: Rows, b: Rows) -> Kept:
+        """A tuned tail, guarded where that was asked for."""
+        from headstart.adapt.tune import tune
+
+        held, head = self.held, self._start(recipe, rows[a], y[a])
+        budget = self.budget or (float("inf") if "epochs" in self.rates else _BUDGET)
+
+        def tuned(guard: Guard | None) -> Tuned:
+            return tune(
+                held.card,
+                self.data.take(rows[a]),
+                y[a],
+                recipe,
+                self.cache,
+                head=head,
+                threads=held.threads,
+                budget=_TRAINING * budget,
+                toward=self.toward,
+                guard=guard,
+                interrupted=self.interrupted,
+                progress=self.progress,
+            )
+
+        if self.keeper is None:
+            found = tuned(None)
+            return Kept(found.after, found.stack, (), 0, "")
+
+        def score(x: NDArray) -> float:
+            value = metrics.score(self.ask.metric, _outputs(self._head(x[a], y[a]).head, x[b]), y[b], self.ask.task)
+            return value if metrics.higher_is_better(self.ask.metric) else -value
+
+        plan = recipe.plan
+        scene = Scene(self.features, rows, a, b, score, plan.depth, plan.precision, self.cache, plan.seed)
+        return self.keeper.kept(tuned, scene)
 
     def _start(self, recipe: Recipe, rows: Rows, y: NDArray) -> Linear | None:
         if recipe.objective == "contrast":

@@ -11,6 +11,7 @@ from headstart.sources.card import Card
 _BATCH = 64
 _MANY = 2000  # rows from which on the task's own loss does as well as contrast, and better from some thousands on
 _FEW_PICTURES = 500  # below, a tail takes longer than all the rest: it is tried where time was given for it
+_FEWER = 10.0  # times the rate of a whole tail, where few of its weights learn
 _SHARES = (0.25, 0.5)  # of the blocks of a picture network
 
 
@@ -82,6 +83,14 @@ def recipes(
         return ()
     depths = (max(2, round(blocks * share)) for share in _SHARES)
     return tuple(picture_recipe(blocks, rows, columns, task, deeper, seed=seed) for deeper in depths)
+
+
+def partly(recipe: Recipe, update: str) -> Recipe:
+    """The recipe for a tail of which only norms, or only adapters, learn: at ten times the rate."""
+    if update == "all":
+        return recipe
+    plan = replace(recipe.plan, update=update, lr=min(1.0, _FEWER * recipe.plan.lr))
+    return replace(recipe, name=f"{recipe.name}, {update} alone", plan=plan)
 
 
 def worth_a_try(recipe: Recipe, left: float, *, patient: bool) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from headstart.adapt.costs import Costs
+from headstart.adapt.guards import Guard
 from headstart.adapt.held import Progress
 from headstart.adapt.inputs import examples_of, live, pictures_of, texts_of
 from headstart.adapt.interrupted import Interrupted, Unfinished
@@ -44,12 +45,13 @@ class Tuned:
 
     Attributes:
         stack: in evaluation mode.
-        before: the values of those blocks before they learned, as `tail_of` gives them after.
+        before, after: the values of those blocks before and after they learned, as `tail_of` gives them.
         run: of the loop.
     """
 
     stack: Pretrained
     before: Tail
+    after: Tail
     run: Run
 
 
@@ -65,6 +67,7 @@ def tune(
     budget: float = float("inf"),
     weights: bool = True,
     toward: Toward | None = None,
+    guard: Guard | None = None,
     interrupted: Interrupted | None = None,
     progress: Progress | None = None,
 ) -> Tuned:
@@ -77,6 +80,7 @@ def tune(
         budget: seconds, loading included; where the plan would take longer, fewer epochs or fewer rows are used.
         weights: whether the network is pretrained; without it is the same architecture from scratch.
         toward: a set without labels that the features are brought near to.
+        guard: of what the network could do before.
         interrupted: where points to go on from are kept, and perhaps are.
         progress: told epochs.
 
@@ -105,8 +109,12 @@ def tune(
         prefix = Before(stack, card, stack.cut(depth), cache, threads=threads)
         held = {"store": Store(cache / "store"), "prefix": prefix}
     step = partial(seconds_per_step, stack, task=task, **held)
-    part = interrupted.tail(card.digest, data.fingerprint, repr(recipe), repr(weights)) if interrupted else None
+    how = repr((recipe, weights, toward and toward.by, guard and (guard.name, guard.strength)))
+    part = interrupted.tail(card.digest, data.fingerprint, how) if interrupted else None
     examples, plan = _decided(part, examples, lambda: within(start + budget, examples, recipe.plan, step))
+    if guard is not None:
+        more, sets = guard.made(stack, examples, depth)
+        penalties, beside = (*penalties, *more), {**beside, **sets}
     fixed, each = step_bytes(stack, examples, task, plan, **held)
     ends = [time.perf_counter()]
 
@@ -127,8 +135,8 @@ def tune(
         pieces=pieces_that_fit(fixed, each, plan, free_memory(), divisible=not _norms_over_batches(stack, depth)),
         **held,
     )
-    _note(costs, depth, ends, examples, ordinary=weights and toward is None and not run.resumed)
-    return Tuned(stack.eval(), before, run)
+    _note(costs, depth, ends, examples, ordinary=weights and not penalties and not run.resumed)
+    return Tuned(stack.eval(), before, tail_of(stack, depth), run)
 
 
 def _decided(

@@ -94,3 +94,19 @@ def energy(limit: str | None) -> float | None:
     if number is None or number <= 0:
         raise UsageError(f"--energy {limit!r} is not an energy above 0; write for example 500J, 5kJ or 1Wh.")
     return number
+
+
+def share(given: str | None, option: str) -> float | None:
+    """1%, 1 % or 0.01 as a share.
+
+    Raises:
+        UsageError: another form, or not between 0 and 1.
+    """
+    if given is None:
+        return None
+    text = given.strip()
+    number = measured(text.rstrip("% "), {"": 1})
+    number = number / 100 if number is not None and text.endswith("%") else number
+    if number is None or not 0 < number < 1:
+        raise UsageError(f"{option} {given!r} is not a share between 0 and 1; write for example 1% or 0.01.")
+    return number

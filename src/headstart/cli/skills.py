@@ -29,6 +29,7 @@ from headstart.cli.options import (
     at_least,
     columns,
     seconds,
+    share,
 )
 from headstart.cli.show import show
 from headstart.cli.tell import Console
@@ -58,6 +59,18 @@ def fit(
     threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or eager.")] = "auto",
     no_examples: Annotated[bool, typer.Option("--no-examples", help="Keep data out of report and skill.")] = False,
+    update: Annotated[
+        str | None, typer.Option(help="What learns below the head: all, norms or lora (adapters).")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Labelled data of what the network could do before.")] = None,
+    guard: Annotated[
+        str | None, typer.Option(help="Against forgetting: l2sp, ewc, lwf, replay, der, mix or none.")
+    ] = None,
+    strength: Annotated[float | None, typer.Option(help="Of the guard; 0 is none.")] = None,
+    forget_at_most: Annotated[
+        str | None, typer.Option(help="Of the old task's right answers, such as 1%: chooses the guard.")
+    ] = None,
+    no_moments: Annotated[bool, typer.Option("--no-moments", help="Keep nothing that an update needs.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was interrupted.")] = False,
     scratch: Annotated[str | None, typer.Option(help="Time to train the same network from scratch beside it.")] = None,
     adapt_to: Annotated[Path | None, typer.Option(help="Data without labels that the head is made for.")] = None,
@@ -85,6 +98,12 @@ def fit(
         budget=allowed,
         examples=not no_examples,
         scratch=beside,
+        update=update,
+        keep=keep,
+        guard=guard,
+        guard_strength=strength,
+        forget_at_most=share(forget_at_most, "--forget-at-most"),
+        remember=not no_moments,
         resume=resume,
         adapt_to=adapt_to,
         adapt_by=adapt_by,

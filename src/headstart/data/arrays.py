@@ -215,7 +215,7 @@ def _targets(y: NDArray, options: Options) -> Targets:
                 f"the labels are the whole numbers 0 to {len(values) - 1}",
             )
     cells = [cell.decode("utf8", "replace") if isinstance(cell, bytes) else cell for cell in y.tolist()]
-    return targets("labels", cells, task=task, known=options.classes)
+    return targets("labels", cells, task=task, known=options.classes, more=options.more)
 
 
 def _several(y: NDArray, options: Options) -> Targets:

@@ -51,6 +51,8 @@ class Options:
         time: column of times or of an order.
         classes: label names already known, as when a finished model is tested: their order is kept, one class
             is enough, and a label outside them becomes a problem.
+        more: whether the examples add to what a finished model learned: then one class is enough, and few rows may
+            have a label each.
 
     Raises:
         UsageError: a task that there is not.
@@ -63,6 +65,7 @@ class Options:
     group: str | None = None
     time: str | None = None
     classes: tuple[str, ...] | None = None
+    more: bool = False
 
     def __post_init__(self) -> None:
         if self.task is not None and self.task not in TASKS:

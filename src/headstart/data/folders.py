@@ -245,7 +245,7 @@ def _classes_of(root: Path, names: set[str], options: Options) -> tuple[str, ...
             called = _join(list(options.classes))
             raise DataError(f"'{root}' has no pictures or texts in folders called {called}; give one for each class.")
         return options.classes
-    if len(names) < 2:
+    if len(names) < (1 if options.more else 2):
         seen = f"one class ('{min(names)}')" if names else "no pictures or texts in class folders"
         raise DataError(f"'{root}' has {seen}; give at least two folders, one per class, with files inside.")
     return tuple(sorted(names))

@@ -57,7 +57,7 @@ def read_joined(path: Path, tables: dict[Path, Table], parts: dict[Path, str | N
     rows = np.array(kept)
     y = found.y[np.searchsorted(found.kept, rows)]
     classes = found.classes
-    if found.task == "classes" and options.classes is None:
+    if found.task == "classes" and options.classes is None and not options.more:
         classes, y = _classes_that_are_left(found, y)
     part, part_why = _given_parts(table, given, {inputs.column, *columns})
     because = (
@@ -130,7 +130,9 @@ def make_targets(table: Table, columns: tuple[str, ...], options: Options) -> Ta
         UsageError: a task that several columns cannot be, or columns other than those a finished model knows.
     """
     if len(columns) == 1:
-        return targets(columns[0], table.columns[columns[0]], task=options.task, known=options.classes)
+        return targets(
+            columns[0], table.columns[columns[0]], task=options.task, known=options.classes, more=options.more
+        )
     if options.classes is not None:
         if set(options.classes) != set(columns):
             raise UsageError(

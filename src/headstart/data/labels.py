@@ -54,7 +54,12 @@ def missing(value: Value) -> bool:
 
 
 def targets(
-    column: str, values: Sequence[Value], *, task: str | None = None, known: tuple[str, ...] | None = None
+    column: str,
+    values: Sequence[Value],
+    *,
+    task: str | None = None,
+    known: tuple[str, ...] | None = None,
+    more: bool = False,
 ) -> Targets:
     """The targets in one column.
 
@@ -63,6 +68,7 @@ def targets(
         values: n cells.
         task: what the user says it is; None detects it.
         known: label names of a finished model; their order is kept.
+        more: as of `Options`.
 
     Raises:
         DataError: no answer at all, unique identifiers, one class, or numbers that are no numbers.
@@ -81,6 +87,9 @@ def targets(
         task, why = _detect(column, cells)
     if task == "numbers":
         return _numbers(column, cells, rows, left_out, why)
+    if more and known is None:  # names that are taken as they are need not be two, or differ from identifiers
+        sets = _label_sets(cells) if task == "labels" else [[class_name(cell)] for cell in cells]
+        known = in_order({name for names in sets for name in names})
     if task == "labels":
         return _labels(column, cells, rows, left_out, (why, known))
     return _classes(column, cells, rows, left_out, (why, known))

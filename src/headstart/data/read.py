@@ -69,7 +69,7 @@ def _read_directory(path: Path, options: Options) -> Dataset:
     if tables and (options.label or options.text or options.image or options.time):
         return read_tables(path, _parts_of(path, tables), options)
     found = find_classes(path, options.classes or ())
-    classes = 1 if options.classes else 2  # a finished model may be tested on one
+    classes = 1 if options.classes or options.more else 2  # a finished model may be tested on one
     if not tables or (len(found.classes) >= classes and not _are_shelves(found.classes)):
         return read_folder(path, found, options)
     return read_tables(path, _parts_of(path, tables), options)

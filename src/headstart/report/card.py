@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 
-from headstart.report import wording
+from headstart.report import kept, wording
 from headstart.report.record import Record
 
 PIPELINES = {("image", "classes"): "image-classification", ("text", "classes"): "text-classification"}
@@ -25,6 +25,7 @@ def card(record: Record) -> str:
         what_it_is(record),
         "## Score",
         score(record),
+        plain(kept.headline(record.kept)) if record.kept else "",
         "## What it was trained on",
         trained_on(record),
         "## Predict",

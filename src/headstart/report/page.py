@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from headstart.report import figures, wording
+from headstart.report import figures, kept, trade, wording
 from headstart.report.html import document
 from headstart.report.record import ClassCount, Example, Record
 
@@ -57,7 +57,14 @@ def page(record: Record) -> str:
     Returns:
         The document; letters that cannot be written in UTF-8 are replaced, so that it always can be.
     """
-    values = {"r": record, "words": wording, "figures": figures, "view": view(record)}
+    values = {
+        "r": record,
+        "words": wording,
+        "figures": figures,
+        "kept": kept,
+        "trade": trade,
+        "view": view(record),
+    }
     return document("page.html.jinja", values)
 
 

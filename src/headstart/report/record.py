@@ -262,6 +262,89 @@ class Adaptation(_Json):
 
 
 @dataclass(frozen=True)
+class Layer(_Json):
+    """How alike a block's pooled outputs are before and after tuning.
+
+    Attributes:
+        name: of the block.
+        new: linear CKA on the new data, 0..1; 1 is the same but for a turn and a scale.
+        probe: the same on the built-in probe set; None where it was not measured.
+
+    Reference:
+        Kornblith et al., 2019, arXiv:1905.00414, section 3.
+    """
+
+    name: str
+    new: float
+    probe: float | None
+
+
+@dataclass(frozen=True)
+class Mix(_Json):
+    """One mixture of the weights before (share 0) and after tuning (share 1).
+
+    Attributes:
+        share: of the weights after tuning, 0..1.
+        old, new: scores of the old task and of the new one; old is None without data of the old task.
+        chosen: whether the skill has these weights.
+    """
+
+    share: float
+    old: Also | None
+    new: Also
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Guarded(_Json):
+    """A guard against forgetting that was tried. name: empty for none; old, new: as of `Mix`; seconds: that it took."""
+
+    name: str
+    strength: float
+    old: Also | None
+    new: Also
+    seconds: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Kept(_Json):
+    """What a fit that goes deeper than the head kept of what the network could do before.
+
+    Attributes:
+        guard, strength: against forgetting; an empty guard is none.
+        limit: most that may be lost of the old task, in its metric; None where none was set.
+        rule: why this guard, in words.
+        path, rows: of the old task's data; empty and 0 where none was given.
+        before, after: score of the old head there, with the weights before and after tuning.
+        lost: their difference on the same rows; above 0 is worse.
+        gain: of the new task over a new head alone, on the judged rows; above 0 is better.
+        agreement: share of the new data that the old head answers as before, 0..1.
+        probe_agreement: the same on the built-in probe set.
+        old_head: in words which head that is; empty where there is none.
+        layers: nearest the input first.
+        mixes, tried: all that were measured.
+    """
+
+    guard: str
+    strength: float
+    limit: float | None
+    rule: str
+    path: str
+    rows: int
+    before: Also | None
+    after: Also | None
+    lost: Also | None
+    gain: Also | None
+    agreement: float | None
+    probe_agreement: float | None
+    old_head: str
+    layers: tuple[Layer, ...]
+    mixes: tuple[Mix, ...]
+    tried: tuple[Guarded, ...]
+
+
+@dataclass(frozen=True)
 class Foretold(_Json):
     """What a plan said of the fit that follows it.
 
@@ -317,6 +400,7 @@ class Record(_Json):
     memory_mb: float | None = None
     foretold: tuple[Foretold, ...] = ()
     adaptation: Adaptation | None = None
+    kept: Kept | None = None
     joules: float | None = None
     energy: str = ""
     format: int = FORMAT

@@ -18,6 +18,7 @@ SHARES = {
     "auc": "area under ROC",
     "average_precision": "average precision",
     "exact_match": "exact match",
+    "right": "share of right answers",
 }
 MEASURES = {"rmse": "root mean square error", "mae": "mean absolute error", "r2": "R²", "log_loss": "log loss"}
 LOWER_IS_BETTER = {"rmse", "mae", "mse", "log_loss", "error"}

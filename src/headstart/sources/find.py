@@ -9,12 +9,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from headstart.core import skill as skills
+from headstart.core.archive import opened
 from headstart.core.skill import Skill
 from headstart.errors import SourceError
 from headstart.places import skills_folder
 from headstart.sources.card import BESIDE, TAIL, Card, File, card_of, side_by_side
 from headstart.sources.catalog import CATALOG
 from headstart.sources.fetch import on_disk
+from headstart.sources.safe import refuse_code
 
 CARDS = "cards"
 HUBS = ("hf:", "timm:")
@@ -45,7 +47,9 @@ def find(name: str, cache: Path) -> Card:
     if name.startswith("file:"):
         return _local(Path(name.removeprefix("file:")).expanduser(), name)
     if name.startswith(SKILL):
-        return of_skill(skills.read(skill_folder(name.removeprefix(SKILL))), name)
+        card = of_skill(opened(skill_folder(name.removeprefix(SKILL)), cache), name)
+        refuse_code(card, cache)
+        return card
     if name.startswith(HUBS):
         return _from_hub(name, cache)
     near = difflib.get_close_matches(name.lower(), CATALOG, n=3, cutoff=0.4) or sorted(CATALOG)
@@ -62,7 +66,10 @@ def _on_this_machine(name: str) -> bool:
 
 
 def skill_folder(name: str) -> Path:
-    """The folder of a skill: a path, with or without its ending, else a name in the user's folder of skills."""
+    """The folder of a skill: a path, with or without its ending, else a name in the user's folder of skills.
+
+    What is none is given back as it is, an archive of a skill among it.
+    """
     given = Path(name).expanduser()
     tried = [folder / f"{given}{ending}" for folder in (Path(), skills_folder()) for ending in ("", ".skill")]
     return next((path for path in tried if (path / skills.MANIFEST).is_file()), given)

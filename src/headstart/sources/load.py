@@ -45,7 +45,7 @@ def load(card: Card, cache: Path, *, outputs: int, seed: int = 0, weights: bool 
         else:
             stack = Encoder(_texts(card, cache, weights), outputs)
     for role in sorted(role for role in card.files if role.startswith(LAID_OVER)) if weights else ():
-        _lay_over(stack, card, _tail(path_of(card, role, cache)))
+        _put(stack, card.name, _tail(path_of(card, role, cache)))
     return stack
 
 
@@ -59,8 +59,21 @@ def with_tail(card: Card, tail: Mapping[str, NDArray], cache: Path) -> Pretraine
         SkillError: a value that the network has no place for.
     """
     stack = load(card, cache, outputs=2)
-    _lay_over(stack, card, {name: torch.from_numpy(values) for name, values in tail.items()})
+    lay_over(stack, tail, card.name)
     return stack
+
+
+def lay_over(stack: Pretrained, tail: Mapping[str, NDArray], name: str = "the network") -> None:
+    """Put these values in place of the network's own.
+
+    Args:
+        tail: TAIL + parameter name -> values.
+        name: of the network, for the message.
+
+    Raises:
+        SkillError: a value that the network has no place for.
+    """
+    _put(stack, name, {key: torch.from_numpy(values) for key, values in tail.items()})
 
 
 def _tail(path: Path) -> dict[str, Tensor]:
@@ -69,7 +82,7 @@ def _tail(path: Path) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in load_file(path).items() if name.startswith(TAIL)}
 
 
-def _lay_over(stack: Pretrained, card: Card, tail: Mapping[str, Tensor]) -> None:
+def _put(stack: Pretrained, of: str, tail: Mapping[str, Tensor]) -> None:
     places = {
         f"{TAIL}{block}.{name}": tensor
         for block in stack.names
@@ -78,7 +91,7 @@ def _lay_over(stack: Pretrained, card: Card, tail: Mapping[str, Tensor]) -> None
     for name, values in tail.items():
         if name not in places or places[name].shape != values.shape:
             shape = tuple(values.shape)
-            raise SkillError(f"{card.name} has no place for {name} of shape {shape}; the skill is of another.")
+            raise SkillError(f"{of} has no place for {name} of shape {shape}; the skill is of another.")
         places[name].copy_(values)
 
 
@@ -90,7 +103,7 @@ def _pictures(card: Card, cache: Path, weights: bool) -> nn.Module:
     except RuntimeError as error:
         raise SourceError(f"timm has no architecture {card.architecture!r} ({error}); upgrade timm.") from None
     if weights:
-        state = _tensors(card, cache)
+        state = tensors(card, cache)
         found = network.load_state_dict(state, strict=False)
         lost = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
         if lost:
@@ -107,7 +120,12 @@ def _of_classifier(name: str, network: nn.Module) -> bool:
     return name.startswith(tuple(f"{part}." for part in ([said] if isinstance(said, str) else said)))
 
 
-def _tensors(card: Card, cache: Path) -> dict[str, Tensor]:
+def tensors(card: Card, cache: Path) -> dict[str, Tensor]:
+    """Parameter name -> values of a picture network as its files have them, the classifier it came with included.
+
+    Raises:
+        SourceError: files that cannot be had, or that do not fit the architecture.
+    """
     from safetensors.torch import load_file, save_file
 
     path = path_of(card, "weights", cache)

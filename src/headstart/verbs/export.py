@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.core import archive
 from headstart.core import skill as skills
 from headstart.core.skill import Skill
 from headstart.errors import EngineError, SkillError, UsageError
@@ -23,6 +24,7 @@ from headstart.quiet import hush
 from headstart.sources.card import Card, card_of
 from headstart.sources.fetch import path_of, pull
 from headstart.sources.hashing import sha256_of
+from headstart.sources.safe import refuse_code
 from headstart.verbs.watch import Silent, Teller
 from headstart.version import __version__
 
@@ -83,8 +85,10 @@ def export(
     hush()
     file, folder = (None if place is None else Path(place) for place in (onnx, openvino))
     _asked(file, folder)
-    opened = skill if isinstance(skill, Skill) else skills.read(skill)
-    card, root, teller = _card(opened), cache or cache_folder(), teller or Silent()
+    root, teller = cache or cache_folder(), teller or Silent()
+    opened = skill if isinstance(skill, Skill) else archive.opened(skill, root)
+    card = _card(opened)
+    refuse_code(card, root)
     if file is not None:
         _need_onnx()
     pull(card, root, teller.say)

@@ -41,7 +41,10 @@ from headstart.verbs.adapted import Target, adapted, target_of
 from headstart.verbs.against import against
 from headstart.verbs.cache import keep
 from headstart.verbs.energy import open_meter
+from headstart.verbs.kept import kept_of
 from headstart.verbs.machine import enough_memory
+from headstart.verbs.memory import kept_files
+from headstart.verbs.old import keeper_of, old_of
 from headstart.verbs.plan_of import plan_of
 from headstart.verbs.planfile import lined, options_of, other_data, same_network, suits_network, taps_chosen_here
 from headstart.verbs.prepared import ask_of, fits, outputs_of, without
@@ -131,13 +134,16 @@ def _fit(
         watch.teller.say(different)
     features = outputs_of(held, examples, cache)
     learner, target = _learner(examples, parts, held, features, ask, cache, settings), None
+    if settings.guarded:
+        with watch.stage("read the old task"):
+            learner = replace(learner, keeper=keeper_of(settings, held, examples.modality, cache))
     if settings.adapt_to is not None:
         with watch.stage("read the target"):
             target = target_of(settings.adapt_to, examples, watch.teller.say)
         learner = _toward(learner, target, settings.adapt_by)
     decides = {"data": examples.fingerprint, "network": card.digest, **settings.decides}
-    kept = Interrupted.of(cache, place, decides, resume=settings.resume, say=watch.teller.say)
-    job = Job(examples, parts, ask, watch, settings, replace(learner, interrupted=kept), options)
+    unfinished = Interrupted.of(cache, place, decides, resume=settings.resume, say=watch.teller.say)
+    job = Job(examples, parts, ask, watch, settings, replace(learner, interrupted=unfinished), options)
     with watch.stage("read through the network") as progress:
         features.read(parts.train, progress)  # the test part is read when it is its turn, by what was chosen
     learned = job.learn()
@@ -146,6 +152,7 @@ def _fit(
     if target is not None:
         with watch.stage("adapt to the target") as progress:
             learned, adaptation = job.adapt(learned, target, progress)
+    kept = job.kept(learned)
     rivals = job.rivals(thumbnails)
     with watch.stage("gather the report"):
         record = record_of(
@@ -161,10 +168,14 @@ def _fit(
             shown=settings.examples,
         )
         record = replace(
-            record, command=command, adaptation=adaptation, created=datetime.now(UTC).isoformat(timespec="seconds")
+            record,
+            command=command,
+            adaptation=adaptation,
+            kept=kept,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
     skill = _write(place, job, card, learned, record)
-    kept.over()
+    unfinished.over()
     return skill
 
 
@@ -211,6 +222,17 @@ class Job:
         self.watch.teller.say(found.record.rule)
         return found.learned, found.record
 
+    def kept(self, learned: Learned) -> told.Kept | None:
+        """What the network kept of what it could do before; held blocks cannot forget."""
+        if learned.depth == 1:
+            return None
+        keeper, settings = self.learner.keeper, self.settings
+        with self.watch.stage("measure what was kept"):
+            cache = self.learner.cache
+            old = keeper.old if keeper else old_of(settings, self.learner.held, self.data.modality, cache)
+            found = kept_of(self.learner.features, self.parts.train, learned, old, self.ask, cache)
+        return replace(found, limit=settings.forget_at_most, path=str(settings.keep or ""))
+
     def rivals(self, thumbnails: NDArray[np.uint8] | None) -> tuple[Rival, ...]:
         """The classical way, the majority and, where it was asked for, the network from scratch."""
         with self.watch.stage("compare with the classical way"):
@@ -255,7 +277,9 @@ def _learner(
     budget, depth = settings.budget, settings.depth or (None if settings.adapt_to is None else 1)
     if budget is not None and parts.test is None:
         budget /= len(parts.folds) + 1  # nested cross-validation learns once for every fold, and once for all
-    return Learner(data, held, features, ask, cache, depth, budget, settings.taps, settings.rates)
+    return Learner(
+        data, held, features, ask, cache, depth, budget, settings.taps, settings.rates, update=settings.update or "all"
+    )
 
 
 def _toward(learner: Learner, target: Target, by: str | None) -> Learner:
@@ -300,6 +324,8 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
         "taps": list(learned.taps),
         "data": job.data.fingerprint,
     }
+    with job.watch.stage("keep moments"):
+        memory = kept_files(learned, job.data, job.parts.train, job.settings.remember)
     stages = tuple(told.Stage(stage.name, stage.seconds, stage.memory_mb) for stage in job.watch.stages)
     record = replace(record, stages=stages, seconds=job.watch.seconds, memory_mb=peak_memory())
     if job.watch.meter:
@@ -311,6 +337,7 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
         "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
         "report.html": page(record),
         "README.md": model_card(record),
+        **memory,
     }
     return skills.write(place, manifest, {**learned.head.arrays(), **learned.tail}, texts)
 

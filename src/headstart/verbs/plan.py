@@ -262,7 +262,7 @@ def _said(
         "source": Reason("data", chosen.chance),
         "depth": Reason("data", words),
         "taps": Reason("data", chosen.layers),
-        "guard": Reason("source", "held blocks cannot forget; what a tail loses is not guarded yet"),
+        "guard": Reason("source", "held blocks cannot forget; --guard or --forget-at-most guard a tail"),
         **{name: Reason("default", "what such a tail took on other data") for name in chosen.rates},
     }
     told = zip(FORETOLD, (chosen.score, chosen.seconds, chosen.memory, chosen.joules), (4, 1, 0, 0), strict=True)

@@ -7,7 +7,7 @@ from headstart.adapt.probe import Ask
 from headstart.data.dataset import Dataset, Options
 from headstart.sources.card import Card
 from headstart.verbs.planfile import DECIDED, FORMAT, KEYS, OPTIONS, RATES, Reason, update_of, written
-from headstart.verbs.settings import Settings
+from headstart.verbs.settings import NO_GUARD, Settings
 
 _NOTES = {"head": "these two follow from the rest: who follows this plan finds them anew"}
 
@@ -23,16 +23,27 @@ def plan_of(data: Dataset, options: Options, ask: Ask, asked: Settings, card: Ca
         **{name: vars(options)[name] for name in OPTIONS[1:]},
         "metric": ask.metric,
         "depth": learned.depth,
-        "update": update_of(learned.depth, learned.blocks),
+        "update": update_of(learned.depth, learned.blocks, learned.plan.update if learned.plan else "all"),
         "taps": list(learned.taps),
         "balance": ask.balance,
         "seed": ask.seed,
         "budget": asked.budget,
         **({name: vars(learned.plan)[name] for name in RATES} if learned.plan else {}),
+        **_guard(asked, learned),
         "head": learned.fitted.kind,
         "strength": learned.fitted.strength,
     }
     return written(values, _because(data, asked, card, learned), _NOTES)
+
+
+def _guard(asked: Settings, learned: Learned) -> dict[str, object]:
+    """The guard that was taken, for a fit that follows; a limit is kept by measuring anew."""
+    if learned.depth == 1 or learned.kept is None or not learned.kept.tried:
+        return {"guard": NO_GUARD}
+    if asked.forget_at_most is not None:
+        return {"guard": asked.guard, "guard_strength": asked.guard_strength, "forget_at_most": asked.forget_at_most}
+    chosen = learned.kept.chosen
+    return {"guard": chosen.name or NO_GUARD, "guard_strength": chosen.strength if chosen.name else None}
 
 
 def _because(data: Dataset, asked: Settings, card: Card, learned: Learned) -> dict[str, Reason]:
@@ -42,6 +53,7 @@ def _because(data: Dataset, asked: Settings, card: Card, learned: Learned) -> di
         "metric": Reason("default", f"the default for {data.task}"),
         "depth": Reason("data", learned.rule),
         "taps": Reason("data", learned.rule),
+        "guard": Reason(*(("default", "held blocks cannot forget") if learned.depth == 1 else ("data", learned.rule))),
         "strength": Reason(
             "data", "least log loss in cross-validation among strengths that the metric cannot tell apart"
         ),

@@ -12,19 +12,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from headstart.adapt.guards import GUARDS
 from headstart.data.dataset import Dataset, Options
 from headstart.errors import HeadstartError, UsageError
 from headstart.heads.metrics import METRICS
 from headstart.report.record import Foretold
 from headstart.sources.card import Card
-from headstart.verbs.settings import Followed, Settings
+from headstart.verbs.settings import NO_GUARD, Followed, Settings
 
 FORMAT = 1
-UPDATES = ("head", "tail", "whole")
+UPDATES = ("head", "tail", "whole")  # depth in a word; norms and lora are tails of which only these learn
+PARTLY = ("norms", "lora")
 FORETOLD = ("score", "seconds", "memory_mb", "joules")  # what a plan says of the fit that follows it
 OPTIONS = ("task", "text", "image", "label", "group", "time")  # what a plan says of the data
 RATES = ("epochs", "lr", "batch")
-DECIDED = ("source", "metric", "depth", "taps", "balance", "seed", "budget", *RATES)
+GUARDED = ("guard", "guard_strength", "forget_at_most")
+DECIDED = ("source", "metric", "depth", "taps", "balance", "seed", "budget", *RATES, "update", *GUARDED)
 
 _MOST = 1_000_000  # of anything that is counted: more is a slip of the finger
 
@@ -64,9 +67,11 @@ KEYS = {
     **dict.fromkeys(OPTIONS, _TEXT),
     "metric": _one_of(*METRICS),
     "depth": _whole(1, "1"),
-    "update": _one_of(*UPDATES),
+    "update": _one_of(*UPDATES, *PARTLY),
     "taps": Key("a list of different texts", '["layer5", "layer6"]', lambda v: _different_texts(v)),
-    "guard": _one_of("none"),
+    "guard": _one_of(NO_GUARD, *GUARDS),
+    "guard_strength": Key("a number from 0 up", "1.0", lambda v: type(v) in (int, float) and 0 <= v < math.inf),
+    "forget_at_most": Key("a share between 0 and 1", "0.01", lambda v: type(v) is float and 0 < v < 1),
     "balance": Key("true or false", "true", lambda v: type(v) is bool),
     "seed": Key("a whole number from 0 to 4294967295", "1", lambda v: type(v) is int and 0 <= v < 2**32),
     "budget": _above_zero("60.0"),
@@ -96,8 +101,8 @@ class Reason:
 def settings_of(path: str | Path, over: Settings | None = None) -> Settings:
     """The settings of a fit that follows a plan.
 
-    The head and its strength stand in a plan to be read; they follow from the rest and are found anew. So do update,
-    which is depth in words, and what is foretold. Threads and device belong to the machine and are not in it.
+    The head and its strength stand in a plan to be read; they follow from the rest and are found anew. So do head, tail
+    and whole, which are depth in words, and what is foretold. Threads and device belong to the machine, not to a plan.
 
     Args:
         path: plan.toml as a fit or `plan` wrote it; a key that was taken out is decided as if there were no plan.
@@ -115,11 +120,13 @@ def settings_of(path: str | Path, over: Settings | None = None) -> Settings:
         said = {name: value for name, value in said.items() if name not in ("taps", *RATES)}
     if "taps" in said:
         said["taps"] = tuple(said["taps"])
+    if said.get("update") in UPDATES:
+        del said["update"]  # depth in a word
     overruled = any(vars(over)[name] not in (None, said.get(name)) for name in DECIDED)
     decided = {name: said[name] for name in DECIDED if name in said and vars(over)[name] is None}
     followed = Followed(
         decided=frozenset(decided),
-        options=Options(**{name: said.get(name) for name in OPTIONS}),
+        options=replace(Options(), **{name: said.get(name) for name in OPTIONS}),
         data=said.get("data", ""),
         source_digest=said.get("source_digest", "") if same_source else "",
         foretold=() if overruled else _foretold(said),
@@ -205,8 +212,10 @@ def other_data(settings: Settings, data: Dataset) -> str:
     )
 
 
-def update_of(depth: int, blocks: int) -> str:
-    """Depth in a word: head, tail or whole."""
+def update_of(depth: int, blocks: int, update: str = "all") -> str:
+    """Depth in a word: head, tail or whole; or what alone learns in a tail: norms or lora."""
+    if depth > 1 and update in PARTLY:
+        return update
     return UPDATES[0] if depth == 1 else UPDATES[2] if depth >= blocks else UPDATES[1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.held import Broken, Reader, open_skill_network
-from headstart.core import skill as skills
-from headstart.core.skill import Skill
-from headstart.data.dataset import READS, Dataset, Options, Problem
+from headstart.core.also import chosen
+from headstart.core.archive import opened
+from headstart.core.skill import MANIFEST, Skill
+from headstart.data.dataset import READS, TASKS, Dataset, Options, Problem
 from headstart.data.read import every_input, read, read_inputs
-from headstart.errors import DataError
+from headstart.errors import DataError, SkillError
 from headstart.heads import metrics
 from headstart.heads.linear import Linear
 from headstart.places import cache_folder
@@ -22,6 +23,7 @@ from headstart.quiet import hush
 from headstart.verbs.watch import Silent, Teller
 
 Score = dict[str, float]
+_SAID = {"modality": str, "task": str, "classes": list, "metric": str, "source": dict, "depth": int, "taps": list}
 
 
 @dataclass(frozen=True)
@@ -62,28 +64,89 @@ class Predictor:
         Args:
             broken: told the row and the reason of each picture that cannot be read; else it is an error.
         """
-        tell = teller or Silent()
+        return self.of(outputs(self.held, data, teller, broken))
 
-        def progress(done: int, total: int) -> None:
-            tell.progress("read through the network", done, total)
+    def of(self, taps: Sequence[NDArray]) -> NDArray:
+        """(n, c) probabilities, or (n, t) numbers, of what the network gave.
 
-        taps = self.held.read(data, progress=progress, broken=broken)
+        Args:
+            taps: (n, d) for each tap of the network, as `Reader.read` gives them.
+        """
         wanted = [self.held.taps.index(name) for name in self.skill.manifest["taps"]]
         x = np.concatenate([taps[index] for index in wanted], axis=1)
         return self.head.scores(x) if self.head.task == "numbers" else self.head.probabilities(x)
 
 
-def open_predictor(skill: str | Path | Skill, *, cache: Path | None = None, threads: int = 0) -> Predictor:
+def outputs(held: Reader, data: Dataset, teller: Teller | None = None, broken: Broken | None = None) -> list[NDArray]:
+    """(n, d) for each tap of a network, with words on how far it is.
+
+    Args:
+        broken: as of `Predictor.answers`.
+    """
+    tell = teller or Silent()
+
+    def progress(done: int, total: int) -> None:
+        tell.progress("read through the network", done, total)
+
+    return held.read(data, progress=progress, broken=broken)
+
+
+def open_predictor(
+    skill: str | Path | Skill, *, head: str | None = None, cache: Path | None = None, threads: int = 0
+) -> Predictor:
     """A skill ready to answer.
+
+    Args:
+        skill: a folder, or a .zip, .tar or .tar.gz file of one.
+        head: name of one of its heads, where it has several; None takes the main one.
 
     Raises:
         SkillError: no skill there, or one that was changed.
+        UsageError: no head of that name.
         SourceError: its pretrained network cannot be had.
     """
     hush(threads)
-    opened = skill if isinstance(skill, Skill) else skills.read(skill)
-    held = open_skill_network(opened, cache or cache_folder(), threads=threads)
-    return Predictor(opened, held, Linear.from_arrays(dict(opened.arrays), opened.manifest["task"]))
+    root = cache or cache_folder()
+    whole = chosen(skill if isinstance(skill, Skill) else opened(skill, root), head)
+    answering = head_of(whole)
+    held = open_skill_network(whole, root, threads=threads)
+    fits(whole, answering, held)
+    return Predictor(whole, held, answering)
+
+
+def head_of(skill: Skill) -> Linear:
+    """The main head of a skill.
+
+    Raises:
+        SkillError: a manifest that lacks what an answer needs, or a head of other classes.
+    """
+    said = skill.manifest
+    lost = [name for name, kind in _SAID.items() if not isinstance(said.get(name), kind)]
+    lost = lost or [name for name in ("classes", "taps") if not all(isinstance(each, str) for each in said[name])]
+    if lost or said["task"] not in TASKS:
+        what = f"lacks {', '.join(lost)}" if lost else f"has the task {said['task']!r}, which there is not"
+        raise SkillError(f"{skill.folder / MANIFEST} {what}; fit again or restore it.")
+    head = Linear.from_arrays(dict(skill.arrays), skill.manifest["task"])
+    classes, d = len(skill.manifest["classes"]), head.mean.shape
+    if len(d) != 1 or head.scale.shape != d or head.weight.shape != (*d, classes) or head.bias.shape != (classes,):
+        raise SkillError(
+            f"{skill.folder} has a head of shape {head.weight.shape} for {classes} classes; fit again or restore it."
+        )
+    return head
+
+
+def fits(skill: Skill, head: Linear, held: Reader) -> None:
+    """Refuse a head that reads what its network does not give.
+
+    Raises:
+        SkillError: it does.
+    """
+    widths = dict(zip(held.taps, held.widths, strict=True))
+    absent = [tap for tap in skill.manifest["taps"] if tap not in widths]
+    d = sum(widths.get(tap, 0) for tap in skill.manifest["taps"])
+    if absent or d != len(head.mean):
+        what = ", ".join(absent) if absent else f"{len(head.mean)} values where its layers have {d}"
+        raise SkillError(f"{skill.folder} reads {what}, which {held.card.name} does not give; fit it again.")
 
 
 def predict(
@@ -99,7 +162,7 @@ def predict(
     """One prediction per input, in order; what cannot be read has an `error` in its place.
 
     Args:
-        skill: a skill folder, or what `open_predictor` gave.
+        skill: a skill's folder, an archive of one, or what `open_predictor` gave.
         inputs: files, folders, tables, or `-` for lines of standard input.
         column: of a table that holds the texts or the paths of pictures.
         adapt: whether the network's batch norms take the statistics of these inputs for this call alone; the skill
@@ -120,17 +183,37 @@ def predict(
 
 def predictions(predictor: Predictor, data: Dataset, teller: Teller | None = None) -> list[Prediction]:
     """A prediction for every example of the data, and an error for every problem, in their order."""
-    task, classes = predictor.skill.manifest["task"], predictor.classes
-    if not len(data) and not data.problems:
-        raise DataError(f"no inputs were found in {data.path}; give files, a folder, a table or lines of text.")
+    some(data)
     lost: dict[int, str] = {}
-    out = predictor.answers(data, teller, lost.__setitem__) if len(data) else np.zeros((0, len(classes)))
+    out = predictor.answers(data, teller, lost.__setitem__) if len(data) else np.zeros((0, len(predictor.classes)))
+    return told(predictor, data, out, lost)
+
+
+def told(predictor: Predictor, data: Dataset, out: NDArray, lost: Mapping[int, str]) -> list[Prediction]:
+    """A prediction for every example of the data, and an error for every problem, in their order.
+
+    Args:
+        out: (n, c) as the predictor answers.
+        lost: row -> why it could not be read after all.
+    """
+    task, classes = predictor.skill.manifest["task"], predictor.classes
     found = []
     for name, row, why in every_input(data):
         answered = row is not None and row not in lost
         why = why if row is None else lost.get(row, "")
         found.append(_prediction(task, classes, name, out[row]) if answered else Prediction(name, None, None, why))
     return found
+
+
+def some(data: Dataset) -> Dataset:
+    """The same data, where anything at all was asked about.
+
+    Raises:
+        DataError: nothing was.
+    """
+    if not len(data) and not data.problems:
+        raise DataError(f"no inputs were found in {data.path}; give files, a folder, a table or lines of text.")
+    return data
 
 
 def _prediction(task: str, classes: tuple[str, ...], name: str, out: NDArray) -> Prediction:
@@ -163,13 +246,7 @@ def evaluate(
     """
     predictor = skill if isinstance(skill, Predictor) else open_predictor(skill, cache=cache, threads=threads)
     manifest = predictor.skill.manifest
-    given = options or Options()
-    read_with = Options(**{**given.__dict__, "task": manifest["task"], "classes": predictor.classes})
-    examples = read(data, read_with)
-    if examples.modality != manifest["modality"]:
-        here, there = READS[examples.modality], READS[manifest["modality"]]
-        raise DataError(f"'{data}' holds {here} and this skill reads {there}; give labelled {there}.")
-    assert examples.y is not None
+    examples = labelled(predictor.skill, data, options)
     lost: dict[int, str] = {}
     out = predictor.answers(examples, teller, lost.__setitem__)
     left_out = [*examples.problems, *(Problem(examples.names[row], why) for row, why in lost.items())]
@@ -184,6 +261,21 @@ def evaluate(
         "scores": scores,
         "left_out": [{"name": problem.name, "why": problem.why} for problem in left_out],
     }
+
+
+def labelled(skill: Skill, data: str | Path, options: Options | None = None) -> Dataset:
+    """Labelled data with the classes of a skill, in their order.
+
+    Raises:
+        DataError: data of another modality, or with a label that the skill does not know.
+    """
+    manifest = skill.manifest
+    known = {"task": manifest["task"], "classes": tuple(manifest["classes"])}
+    examples = read(data, Options(**{**(options or Options()).__dict__, **known}))
+    if examples.modality != manifest["modality"]:
+        here, there = READS[examples.modality], READS[manifest["modality"]]
+        raise DataError(f"'{data}' holds {here} and this skill reads {there}; give labelled {there}.")
+    return examples
 
 
 def _scored(name: str, out: NDArray, y: NDArray, task: str) -> Score:

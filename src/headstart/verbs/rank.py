@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.suits import Suits, targets
-from headstart.core import skill as skills
+from headstart.core.archive import opened
 from headstart.data.dataset import Dataset, Options
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.heads import metrics
@@ -207,7 +207,8 @@ class _Job:
         """The score of a skill whose labels are those of the data, untouched."""
         if not card.name.startswith(SKILL) or self.contest.ask.task == "numbers":
             return None
-        skill, data, ask = skills.read(skill_folder(card.name.removeprefix(SKILL))), self.contest.data, self.contest.ask
+        skill = opened(skill_folder(card.name.removeprefix(SKILL)), self.contest.cache)
+        data, ask = self.contest.data, self.contest.ask
         if skill.manifest["task"] != ask.task:
             return None
         theirs = {str(name).strip().lower(): place for place, name in enumerate(skill.manifest["classes"])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from headstart.adapt.held import Held
+from headstart.adapt.held import Held, last_alone
 from headstart.core.skill import TAIL
 from headstart.data.dataset import Dataset
 from headstart.data.near import readable
@@ -45,5 +45,5 @@ def renormed(predictor: Predictor, data: Dataset, cache: Path, *, threads: int =
     if not norms:
         raise UsageError(f"{card.name} has no batch norms, which --adapt sets; leave --adapt out.")
     swap_(stack, norms)
-    engine = eager_taps(stack, card, "cpu", last=skill.manifest["depth"] > 1)
+    engine = eager_taps(stack, card, "cpu", last=last_alone(skill))
     return replace(predictor, held=Held(card, f"{card.digest}-renormed", engine, cache, threads))

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headstart.adapt.guards import GUARDS
+from headstart.core.plan import UPDATES
 from headstart.data.dataset import Options
 from headstart.errors import UsageError
 from headstart.heads.metrics import METRICS
 from headstart.report.record import Foretold
 
+NO_GUARD = "none"
 DEVICES = ("auto", "cpu", "cuda", "eager")
 
 
@@ -61,6 +64,12 @@ class Settings:
         adapt_to: data of the same kind, whose labels are not looked at, that the head is made for; None makes none.
         adapt_by: name of a way to it, or of a penalty where a tail learns; None takes the usual one, or lets
             validators choose.
+        update: what learns below the head: all, norms or lora; None is all.
+        keep: labelled data of what the network could do before.
+        guard: of it, while a tail learns; None is none, or what `forget_at_most` chooses.
+        guard_strength: of the guard, at least 0; None takes that of the guard.
+        forget_at_most: share of the old task's right answers that may be lost, above 0 and below 1.
+        remember: whether the skill keeps moments of its features, which an update needs.
         resume: whether to go on with a fit of the same place that was interrupted.
         followed: the plan that some of these come from, as `settings_of` gives it.
     """
@@ -81,6 +90,12 @@ class Settings:
     batch: int | None = None
     adapt_to: str | Path | None = None
     adapt_by: str | None = None
+    update: str | None = None
+    keep: str | Path | None = None
+    guard: str | None = None
+    guard_strength: float | None = None
+    forget_at_most: float | None = None
+    remember: bool = True
     resume: bool = False
     followed: Followed | None = None
 
@@ -97,16 +112,39 @@ class Settings:
             raise UsageError(f"--adapt-by {self.adapt_by} needs data to adapt to; add --adapt-to DATA.")
         if self.adapt_to is not None and not Path(self.adapt_to).exists():
             raise UsageError(f"'{self.adapt_to}' does not exist; give a folder or a table after --adapt-to.")
+        self._refuse_guards()
         if self.device not in DEVICES:
             raise UsageError(f"device={self.device!r} is not one of {', '.join(DEVICES)}; write --device cpu.")
         if self.metric is not None and self.metric not in METRICS:
             raise UsageError(f"metric {self.metric!r} is unknown; use one of {', '.join(METRICS)}.")
 
+    def _refuse_guards(self) -> None:
+        if self.guard is not None and self.guard not in (NO_GUARD, *GUARDS):
+            raise UsageError(f"guard {self.guard!r} is unknown; use one of {NO_GUARD}, {', '.join(GUARDS)}.")
+        if self.guard_strength is not None and not 0 <= self.guard_strength < float("inf"):
+            raise UsageError(f"strength={self.guard_strength:g} must be 0 or above; write for example --strength 1.")
+        if self.guard_strength is not None and self.guard in (None, NO_GUARD):
+            raise UsageError(f"--strength {self.guard_strength:g} needs a guard; add for example --guard lwf.")
+        if self.forget_at_most is not None and not 0 < self.forget_at_most < 1:
+            raise UsageError(
+                f"forget_at_most={self.forget_at_most:g} must be a share between 0 and 1; write --forget-at-most 1%."
+            )
+        if self.keep is not None and not Path(self.keep).exists():
+            raise UsageError(f"'{self.keep}' does not exist; give labelled data of the old task after --keep.")
+        if self.update is not None and self.update not in UPDATES:
+            raise UsageError(f"update={self.update!r} is not one of {', '.join(UPDATES)}; write --update all.")
+
+    @property
+    def guarded(self) -> bool:
+        """Whether anything was said of what is to be kept."""
+        return self.keep is not None or self.guard not in (None, NO_GUARD) or self.forget_at_most is not None
+
     @property
     def decides(self) -> Mapping[str, object]:
         """What a fit depends on, as JSON values: an interrupted one goes on only with the same."""
         names = ("source", "depth", "metric", "balance", "seed", "budget", "scratch", "taps", "epochs", "lr", "batch")
-        said = {name: vars(self)[name] for name in names}
+        more = ("update", "guard", "guard_strength", "forget_at_most")
+        said = {name: vars(self)[name] for name in (*names, *more)} | {"keep": str(self.keep)}
         return {**said, "adapt-to": str(self.adapt_to), "adapt-by": self.adapt_by, "threads": self.threads}
 
     @property

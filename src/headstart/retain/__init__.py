@@ -1,0 +1,1 @@
+"""Guards against forgetting: penalties, replay, interpolation, and how much was lost."""

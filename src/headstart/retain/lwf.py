@@ -1,0 +1,74 @@
+"""Learning without forgetting: on new rows the old answers stay what they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from headstart.core.step import Step
+from headstart.core.task import Classify, Label, Task
+from headstart.retain.old_head import Of, hears, scores, task_of, temperature
+
+
+@dataclass(frozen=True, eq=False)
+class LwF:
+    """weight * how far the softened old answers on the training examples are from those before training.
+
+    Needs no old data. The paper's cross-entropy less its own minimum, times the squared temperature (Hinton et al.,
+    2015, arXiv:1503.02531, section 2), so that the pull does not hang on the temperature.
+
+    Attributes:
+        answers: (n, c) scores of the guarded head for every training example, made before training (see `answers`).
+            Where old and new share the stack's head, they are of its first c outputs.
+        of: the task of the stack's own head, or an old head.
+        weight: at least 0; at 0 training is plain.
+        temperature: that logits are divided by, above 0; for numbers it has no meaning.
+
+    Reference:
+        Li and Hoiem, 2016, arXiv:1606.09282, equations 2 and 3.
+    """
+
+    answers: Tensor
+    of: Of = Classify()  # noqa: RUF009: frozen
+    weight: float = 1.0
+    temperature: float = 2.0
+
+    @property
+    def hears(self) -> tuple[str, ...]:
+        """Blocks that the old head reads."""
+        return hears(self.of)
+
+    def __call__(self, step: Step) -> Tensor:
+        """A scalar of at least 0.
+
+        Raises:
+            DepthError: an old head reads blocks that do not learn and are not held, or the other way round.
+        """
+        if not self.weight:
+            return step.out.new_zeros(())
+        kept = self.answers[step.rows].to(step.out)
+        out = scores(self.of, step, step, step.rows)[:, : kept.shape[1]]
+        return self.weight * drift(task_of(self.of), out, kept, self.temperature * temperature(self.of))
+
+
+def drift(task: Task, out: Tensor, kept: Tensor, temperature: float) -> Tensor:
+    """How far answers have moved from those that were kept; 0 where they have not, and nowhere less.
+
+    Classes: T^2 times the Kullback-Leibler divergence of softmax(out / T) from softmax(kept / T), mean over rows.
+    Labels: the same of each yes or no, mean over rows and labels. Numbers, and everything else: squared error.
+
+    Args:
+        out, kept: (b, c) scores.
+        temperature: T, above 0.
+    """
+    if isinstance(task, Classify):
+        now, then = ((x / temperature).log_softmax(1) for x in (out, kept))
+        return temperature**2 * F.kl_div(now, then, reduction="batchmean", log_target=True)
+    if isinstance(task, Label):
+        now, then = out / temperature, kept / temperature
+        gap = then.sigmoid() * (F.logsigmoid(then) - F.logsigmoid(now))
+        rest = (-then).sigmoid() * (F.logsigmoid(-then) - F.logsigmoid(-now))
+        return temperature**2 * (gap + rest).mean()
+    return F.mse_loss(out, kept)
