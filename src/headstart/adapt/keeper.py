@@ -150,9 +150,7 @@ class Keeper:
         rows = tuple(each for each, _ in found)
         if tried.chosen is None or (tried.chosen.share == 0 and self.limit is not None):
             return Kept(None, tuned.stack, rows, place, self._nothing(tried))
-        tail = _between(tuned, tried.chosen.share)
-        _lay(tuned, tail)
-        return Kept(tail, tuned.stack, rows, place, self._rule(rows, tried))
+        return Kept(tuned.lay(tried.chosen.share), tuned.stack, rows, place, self._rule(rows, tried))
 
     def _guards(self, scene: Scene) -> Iterator[Guard | None]:
         """What is tried, one after another until one is enough."""
@@ -244,7 +242,7 @@ class _Eyes:
 
     def mixed(self, tuned: Tuned, share: float) -> Mixed:
         """Both tasks with this share of the way."""
-        _lay(tuned, _between(tuned, share))
+        tuned.lay(share)
         new = self._scene.score(self._new(tuned.stack))
         if self._old is None or self._known is None:
             return Mixed(share, new, None)
@@ -270,15 +268,3 @@ def _rows(tried: Tried) -> int:
 def _own(answers: NDArray, task: str) -> NDArray:
     """Answers as if they were the truth."""
     return answers.argmax(1) if task == "classes" else answers > 0.5 if task == "labels" else answers
-
-
-def _between(tuned: Tuned, share: float) -> Tail:
-    from headstart.retain.interpolate import between
-
-    return between(tuned.before, tuned.after, share)
-
-
-def _lay(tuned: Tuned, tail: Tail) -> None:
-    from headstart.sources.load import lay_over
-
-    lay_over(tuned.stack, tail)

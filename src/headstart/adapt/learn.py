@@ -274,7 +274,7 @@ class Learner:
 
         if self.keeper is None:
             found = tuned(None)
-            return Kept(found.after, found.stack, (), 0, "")
+            return Kept(found.lay(1.0), found.stack, (), 0, "")
 
         def score(x: NDArray) -> float:
             value = metrics.score(self.ask.metric, _outputs(self._head(x[a], y[a]).head, x[b]), y[b], self.ask.task)

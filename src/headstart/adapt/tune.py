@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from headstart.adapt.guards import Guard
 from headstart.adapt.held import Progress
 from headstart.adapt.inputs import examples_of, live, pictures_of, texts_of
 from headstart.adapt.interrupted import Interrupted, Unfinished
+from headstart.adapt.lora import Adapters
 from headstart.adapt.recipes import Recipe
 from headstart.adapt.states import Before
 from headstart.adapt.toward import TARGET, Toward
@@ -31,8 +32,9 @@ from headstart.core.store import Store
 from headstart.core.task import Classify, Contrast, Label, Regress, Task
 from headstart.data.dataset import Dataset
 from headstart.heads.linear import Linear
+from headstart.retain.interpolate import between
 from headstart.sources.card import Card
-from headstart.sources.load import Pretrained, load
+from headstart.sources.load import LORA_B, Pretrained, lay_over, load
 
 Tail = dict[str, NDArray]
 Rows = NDArray[np.int64]
@@ -47,12 +49,22 @@ class Tuned:
         stack: in evaluation mode.
         before, after: the values of those blocks before and after they learned, as `tail_of` gives them.
         run: of the loop.
+        adapters: what was learned where adapters learned; `after` has it in the weights.
     """
 
     stack: Pretrained
     before: Tail
     after: Tail
     run: Run
+    adapters: Tail = field(default_factory=dict)
+
+    def lay(self, share: float) -> Tail:
+        """Put the stack at this share of the way, and give the tail as a skill keeps it: of what has changed alone."""
+        there = between(self.before, self.after, share)
+        lay_over(self.stack, there)
+        if self.adapters:
+            return {name: share * x if name.endswith(LORA_B) else x for name, x in self.adapters.items()}
+        return {name: values for name, values in there.items() if not np.array_equal(values, self.before[name])}
 
 
 def tune(
@@ -100,6 +112,7 @@ def tune(
         budget /= 2  # a step then takes as many rows of the target
     _begin(stack, card, recipe, head)
     before = tail_of(stack, depth)
+    adapters = Adapters(stack, depth, seed=recipe.plan.seed) if recipe.plan.update == "lora" else None
     if card.modality == "image" and not recipe.stored:
         examples = live(data, card, y, seed=recipe.plan.seed, threads=threads)
     else:
@@ -136,7 +149,11 @@ def tune(
         **held,
     )
     _note(costs, depth, ends, examples, ordinary=weights and not penalties and not run.resumed)
-    return Tuned(stack.eval(), before, tail_of(stack, depth), run)
+    if adapters is None:
+        return Tuned(stack.eval(), before, tail_of(stack, depth), run)
+    learned = adapters.take_out()
+    lay_over(stack, learned)
+    return Tuned(stack.eval(), before, tail_of(stack, depth), run, learned)
 
 
 def _decided(

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from headstart.sources.hashing import sha256_of
 from headstart.sources.network import Network
 
 Pretrained = Network | Encoder
+LORA_A, LORA_B = ".lora_A", ".lora_B"  # behind the name of a weight: W + B A is what the network computes with
 
 
 def load(card: Card, cache: Path, *, outputs: int, seed: int = 0, weights: bool = True) -> Pretrained:
@@ -88,11 +89,22 @@ def _put(stack: Pretrained, of: str, tail: Mapping[str, Tensor]) -> None:
         for block in stack.names
         for name, tensor in stack.blocks[block].state_dict().items()
     }
-    for name, values in tail.items():
+    for name, values in _whole(tail, places):
         if name not in places or places[name].shape != values.shape:
             shape = tuple(values.shape)
             raise SkillError(f"{of} has no place for {name} of shape {shape}; the skill is of another.")
         places[name].copy_(values)
+
+
+def _whole(tail: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Values by the name of their place; two parts of an adapter are added to the weight that is there."""
+    for name, values in tail.items():
+        weight = name.removesuffix(LORA_A)
+        if weight != name and weight in places and weight + LORA_B in tail:
+            b = tail[weight + LORA_B]
+            yield weight, places[weight] + (b.flatten(1) @ values.flatten(1)).reshape(places[weight].shape)
+        elif not name.endswith(LORA_B):
+            yield name, values
 
 
 def _pictures(card: Card, cache: Path, weights: bool) -> nn.Module:
