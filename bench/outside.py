@@ -2,7 +2,7 @@
 
 The whole network is tuned from a random head (plain) and from the head fitted on held features (lp-ft); between the
 latter's weights before and after lie shares of the way (mix; its share is chosen on held-out photos alone), with the
-head mixed as well, or fitted anew on the mixed network's features of the photos (refit). Every arm of a seed learns from
+head mixed as well, or fitted anew on the mixed features of the photos (refit). Every arm of a seed learns from
 the same photos in the same order and views. `outside.py --table` prints the means.
 """
 

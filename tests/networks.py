@@ -17,11 +17,12 @@ BAD = ("bore", "dull", "awful", "flat")
 OTHER = ("a", "film", "from", "start", "to", "end", "the", "story", "is", "with", "and", "very", "it", "was")
 
 
-def small_encoder(folder):
-    """A BERT of two layers with random weights and a word tokenizer, as `file:` names it."""
+def small_encoder(folder, **other):
+    """A BERT of two layers with random weights and a word tokenizer, as `file:` names it; `other` sizes than these."""
     torch.manual_seed(3)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *GOOD, *BAD, *OTHER]
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes |= other
     network = AutoModel.from_config(AutoConfig.for_model("bert", vocab_size=len(words), **sizes)).eval()
     folder.mkdir(parents=True)
     save_file(network.state_dict(), folder / "model.safetensors")

@@ -10,7 +10,7 @@ import sys
 import pytest
 from typed import small_world, typing_in
 
-COMMANDS = ("inspect", "rank", "compare", "fit", "predict", "evaluate", "export", "models", "cache", "demo")
+COMMANDS = ("inspect", "rank", "compare", "fit", "predict", "evaluate", "export", "models", "cache", "demo", "skills")
 HEAVY = {"torch", "numpy", "openvino", "PIL", "scipy", "sklearn", "polars", "timm", "transformers", "rich", "jinja2"}
 TYPED = [sys.executable, "-m", "headstart"]
 
@@ -88,7 +88,7 @@ MISTAKES = {
     "export of no form": (["export", "{skill}"], 2, "no form was asked for; write --onnx FILE.onnx"),
     "export to another suffix": (["export", "{skill}", "--onnx", "a.txt"], 2, "is not a file that ends in .onnx"),
     "export into data": (["export", "{skill}", "--openvino", "{pictures}"], 2, "is not an earlier export"),
-    "unknown part": (["cache", "clear", "everything"], 2, "use store, networks, runs, files or all"),
+    "unknown part": (["cache", "clear", "everything"], 2, "use store, networks, runs, unpacked, files or all"),
     "no part": (["cache", "clear"], 2, "missing argument 'part'"),
     "no cap": (["cache", "trim"], 2, "missing option '--cap'"),
     "no size": (["cache", "trim", "--cap", "much"], 2, "--cap 'much' is not a size; write for example 500MB"),
@@ -161,7 +161,7 @@ def test_bare_it_shows_its_commands(run):
 
 
 @pytest.mark.parametrize(
-    "command", ["inspect", "rank", "fit", "predict", "evaluate", "export", "models", "cache", "demo"]
+    "command", ["inspect", "rank", "fit", "predict", "evaluate", "export", "models", "cache", "demo", "skills"]
 )
 def test_every_command_has_help_that_fits_a_terminal(run, command):
     code, out, _ = run(command, "--help")

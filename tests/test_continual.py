@@ -1,4 +1,4 @@
-"""Heads from moments are those from the rows, in whatever order these came; shrinkage and evidence by their formulas."""
+"""Heads from moments are those from the rows, in whatever order these came; shrinkage and evidence by formula."""
 
 import numpy as np
 import pytest

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -59,8 +61,7 @@ def test_a_hundred_skills_share_one_network_and_answer_as_each_does_alone(world,
     for path, answers in list(zip(paths, together, strict=True))[::20]:
         assert answers == predict(open_predictor(path, cache=root / "cache"), TEXTS)
         assert answers == shelf.predict(path, TEXTS)
-    assert [shelf.open(path) for path in paths] == predictors  # nothing is read or made twice
-    assert all(a is b for a, b in zip(predictors, map(shelf.open, paths), strict=True))
+    assert all(a is b for a, b in zip(predictors, map(shelf.open, paths), strict=True))  # nothing is made twice
 
 
 def test_the_inputs_are_read_once_for_all_skills_of_a_network(world, tmp_path, monkeypatch):
@@ -167,6 +168,19 @@ def test_skills_that_read_different_things_are_not_asked_together(world, tmp_pat
         Shelf(cache=root / "cache").predict_all([text, picture], TEXTS)
     with pytest.raises(UsageError, match="these 0 skills read nothing"):
         Shelf(cache=root / "cache").predict_all([], TEXTS)
+
+
+def test_a_shelf_needs_no_pytorch(world, tmp_path):
+    root, card = world
+    path = made(tmp_path / "x.skill", card, 0)
+    Shelf(cache=root / "cache").open(path)  # the network is compiled now
+    code = (
+        "import sys, headstart as hs; from pathlib import Path; "
+        f"shelf = hs.Shelf(cache=Path({str(root / 'cache')!r})); print(len(shelf.predict({str(path)!r}, ['a film'])));"
+        "assert not {'torch', 'timm', 'transformers', 'sklearn'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 MANIFESTS = {

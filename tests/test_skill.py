@@ -28,6 +28,14 @@ def test_what_is_read_is_what_was_written(folder):
     assert (folder / "README.md").read_text("utf8") == "# Cats\n"
 
 
+def test_arrays_are_read_as_they_were_whatever_their_order_in_memory(tmp_path):
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4)
+    arrays = {"turned": rows.T, "columns": np.asfortranarray(rows), "every second": rows[:, ::2], "one": np.array(7)}
+    skills.write(tmp_path / "x.skill", {}, arrays, {})
+    for name, array in skills.read(tmp_path / "x.skill").arrays.items():
+        np.testing.assert_array_equal(array, arrays[name], strict=True)
+
+
 @pytest.mark.parametrize("name", ["delta.safetensors", "README.md"])
 def test_a_changed_byte_is_found(folder, name):
     raw = bytearray((folder / name).read_bytes())

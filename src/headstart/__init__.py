@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from headstart.verbs.familiar import familiar
     from headstart.verbs.fit import fit
     from headstart.verbs.inspect import inspect
+    from headstart.verbs.merge import merge
     from headstart.verbs.models import models
     from headstart.verbs.plan import Limits, plan
     from headstart.verbs.planfile import settings_of
     from headstart.verbs.predict import evaluate, predict
     from headstart.verbs.rank import rank
     from headstart.verbs.settings import Settings
+    from headstart.verbs.shelf import Shelf
+    from headstart.verbs.skills import pack, skills, unpack
+    from headstart.verbs.takeover import rollback
+    from headstart.verbs.update import update
 
 __all__ = [
     "Limits",
     "Settings",
+    "Shelf",
     "__version__",
     "compare",
     "demo",
@@ -36,18 +42,28 @@ __all__ = [
     "familiar",
     "fit",
     "inspect",
+    "merge",
     "models",
+    "pack",
     "plan",
     "predict",
     "rank",
+    "rollback",
     "settings_of",
+    "skills",
+    "unpack",
+    "update",
 ]
 
 _HOME = {name: name for name in __all__} | {
     "evaluate": "predict",
     "Limits": "plan",
     "Settings": "settings",
+    "Shelf": "shelf",
+    "pack": "skills",
+    "rollback": "takeover",
     "settings_of": "planfile",
+    "unpack": "skills",
 }
 
 

@@ -80,7 +80,7 @@ class Following:
         order = np.arange(n) if lengths is None else np.argsort(-lengths, kind="stable")
         out: dict[str, NDArray] = {}
         autocast = torch.autocast(device_of(stack).type, torch.bfloat16, enabled=self.precision == "bfloat16")
-        with evaluating(stack), torch.no_grad(), autocast:
+        with evaluating(self._feed.stack), evaluating(stack), torch.no_grad(), autocast:
             for start in range(0, n, _BATCH):
                 rows = order[start : start + _BATCH]
                 state = stack(self._feed(rows, draw).state, start=self.cut, stop=last, hear=self._live)

@@ -24,6 +24,7 @@ WEIGHTS = (1.0, 0.3, 0.1, 0.0)  # of old rows where new ones speak of the same
 _MOST = 2000  # rows that are drawn for a logistic head, all classes together
 _FEWEST = 6  # rows below which the ways are not compared
 _DRAWS = 200  # of the bootstrap by which ways are alike
+_NOISE = 2.0  # standard errors: with several ways beside the simplest, one is often better by a single one
 _CALIBRATED = 10  # rows from which on a temperature is fitted
 Cost = Callable[[Linear], float]
 
@@ -135,7 +136,7 @@ def renewed(lesson: Lesson, cost: Cost, limit: float, folds: Folds = ()) -> Rene
     """The head of the way that the new rows ask for, among those that cost no more of the old than is allowed.
 
     Each way learns from a part of the rows and answers the others. The simplest is taken that is not worse than the
-    best by more than one standard error of their paired difference; of a head from moments the shrinkage is chosen
+    best by more than two standard errors of their paired difference; of a head from moments the shrinkage is chosen
     likewise afterwards. Where every way costs more than is allowed, the one that costs least.
 
     Args:
@@ -153,14 +154,12 @@ def renewed(lesson: Lesson, cost: Cost, limit: float, folds: Folds = ()) -> Rene
     best = _simplest([seen[way] for way in allowed]) if compared else None
     chosen = best.way if best else allowed[0]
     tried = [Tried(way, seen[way].value if compared else float("nan"), costs[way]) for way in heads]
-    if best and chosen.kind == "moments" and lesson.ask.task != "numbers":
-        others = [_Seen.of(lesson, replace(chosen, strength=each), parts) for each in SHRINKAGES]
-        for each in others:
-            heads[each.way] = lesson.head(each.way)
-        fit = [each for each in others if cost(heads[each.way]) <= max(limit, costs[chosen])]
-        best = _simplest([best, *fit])
-        chosen = best.way
     head = heads[chosen]
+    if best and chosen.kind == "moments" and lesson.ask.task != "numbers":
+        other = _simplest([best, *(_Seen.of(lesson, replace(chosen, strength=each), parts) for each in SHRINKAGES)])
+        shrunk = lesson.head(other.way)
+        if cost(shrunk) <= max(limit, costs[chosen]):
+            best, chosen, head = other, other.way, shrunk
     if best and lesson.ask.task != "numbers" and chosen.kind != "rows":
         head = replace(head, temperature=best.temperature)
     return Renewed(head, chosen, tuple(tried))
@@ -203,7 +202,7 @@ class _Seen:
 
 
 def _simplest(seen: Sequence[_Seen]) -> _Seen:
-    """The first that is not worse than the best by more than one standard error; the first where none is defined."""
+    """The first that is not worse than the best by more than two standard errors; the first where none is defined."""
     sign = 1.0 if seen[0].higher else -1.0
     values = np.array([sign * each.value for each in seen])
     if not np.isfinite(values).any():
@@ -212,7 +211,7 @@ def _simplest(seen: Sequence[_Seen]) -> _Seen:
     for each in seen:
         lost = sign * (top.draws - each.draws)
         lost = lost[np.isfinite(lost)]
-        if len(lost) and sign * (top.value - each.value) <= lost.std():
+        if len(lost) and sign * (top.value - each.value) <= _NOISE * lost.std():
             return each
     return top
 

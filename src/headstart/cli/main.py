@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from headstart.cli import choose, look, manage, planning, skills
+from headstart.cli import choose, keeping, look, manage, planning, shelf, skills
 from headstart.errors import DepthError, HeadstartError, UsageError
 from headstart.version import __version__
 
@@ -35,11 +35,14 @@ for command in (
     skills.evaluate,
     skills.predict,
     skills.export,
+    keeping.update,
+    keeping.rollback,
     skills.demo,
 ):
     app.command()(command)
 app.add_typer(manage.models, name="models")
 app.add_typer(manage.cache, name="cache")
+app.add_typer(shelf.skills, name="skills")
 
 
 @app.callback(invoke_without_command=True)

@@ -22,11 +22,11 @@ cache = typer.Typer(rich_markup_mode=None, help="What is kept on disk to save ti
 
 Names = Annotated[list[str], typer.Argument(help="As `headstart models` lists them, hf:OWNER/NAME or timm:NAME.")]
 Some = Annotated[list[str] | None, typer.Argument(help="Networks; none takes all that are on disk.")]
-Part = Annotated[str, typer.Argument(help="store, networks, runs, files or all.")]
+Part = Annotated[str, typer.Argument(help="store, networks, runs, unpacked, files or all.")]
 Cap = Annotated[str, typer.Option("--cap", help="Most that the store may hold, such as 5GB.")]
 
 
-class _Place:
+class Place:
     """Options that stand before the subcommand count for it too: `headstart models --json pull NAME`."""
 
     def __init__(self, context: typer.Context, folder: Path | None, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def pull_models(context: typer.Context, names: Names, folder: Cache = None, as_j
 
     What is on disk is verified, and fetched anew where it is damaged.
     """
-    place = _Place(context, folder, as_json)
+    place = Place(context, folder, as_json)
     from headstart.verbs.models import pull as verb
 
     with Console() as teller:
@@ -85,7 +85,7 @@ def pull_models(context: typer.Context, names: Names, folder: Cache = None, as_j
 @models.command("verify")
 def verify_models(context: typer.Context, names: Some = None, folder: Cache = None, as_json: Json = False) -> None:
     """Compare every byte on disk with the cards. Exit code 1 when a file is damaged or missing."""
-    place = _Place(context, folder, as_json)
+    place = Place(context, folder, as_json)
     from headstart.verbs.models import verify as verb
 
     seen = verb(names or (), place.folder)
@@ -136,7 +136,7 @@ def show_cache(context: typer.Context, folder: Cache = None, as_json: Json = Fal
 @cache.command("verify")
 def verify_cache(context: typer.Context, folder: Cache = None, as_json: Json = False) -> None:
     """Compare every file with the hash it was written with. Exit code 1 when one is damaged."""
-    place = _Place(context, folder, as_json)
+    place = Place(context, folder, as_json)
     from headstart.verbs.cache import verify as verb
 
     damaged = verb(place.folder)
@@ -158,7 +158,7 @@ def clear_cache(context: typer.Context, part: Part, folder: Cache = None, as_jso
 
     It is made or fetched again when it is needed.
     """
-    place = _Place(context, folder, as_json)
+    place = Place(context, folder, as_json)
     from headstart.verbs.cache import clear as verb
 
     freed = verb(part, place.folder)
@@ -171,7 +171,7 @@ def trim_cache(context: typer.Context, cap: Cap, folder: Cache = None, as_json: 
 
     The longest unused outputs of held blocks go first; what was used last stays, whatever its size.
     """
-    place, most = _Place(context, folder, as_json), size(cap)
+    place, most = Place(context, folder, as_json), size(cap)
     from headstart.verbs.cache import trim as verb
 
     freed = verb(most, place.folder)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from headstart.data.dataset import Options
 
 Data = Annotated[Path, typer.Argument(help="A folder of class folders, a table (CSV, TSV, JSONL, Parquet) or .npz.")]
-SkillPath = Annotated[Path, typer.Argument(help="A skill folder that `headstart fit` wrote.")]
+SkillPath = Annotated[Path, typer.Argument(help="A skill folder that `headstart fit` wrote, or an archive of one.")]
+Head = Annotated[str | None, typer.Option(help="Which of a merged skill's heads answers; else the first.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Task = Annotated[str | None, typer.Option(help="classes, labels (several per example) or numbers; else detected.")]
 Text = Annotated[str | None, typer.Option(help="Column of the texts.")]

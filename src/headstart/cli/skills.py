@@ -16,6 +16,7 @@ from headstart.cli.options import (
     Cache,
     Data,
     Group,
+    Head,
     Image,
     Json,
     Label,
@@ -140,6 +141,7 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, a table, or - for lines of standard input.")],
     every: Annotated[bool, typer.Option("--all", help="Add a column p_CLASS for every class.")] = False,
     column: Annotated[str | None, typer.Option(help="Column of a table that holds texts or picture paths.")] = None,
+    head: Head = None,
     adapt: Annotated[bool, typer.Option("--adapt", help="Norm the network by these inputs, for this call.")] = False,
     threads: Threads = 0,
     cache: Cache = None,
@@ -151,7 +153,7 @@ def predict(
     from headstart.verbs.predict import predict as verb
 
     with Console() as teller:
-        predictor = open_predictor(skill, cache=cache, threads=threads)
+        predictor = open_predictor(skill, head=head, cache=cache, threads=threads)
         rows = verb(predictor, list(inputs), column=column, adapt=adapt, cache=cache, threads=threads, teller=teller)
         lost = sum(row.error is not None for row in rows)
         if lost:
@@ -176,6 +178,7 @@ def evaluate(
     text: Text = None,
     image: Image = None,
     label: Label = None,
+    head: Head = None,
     threads: Threads = 0,
     cache: Cache = None,
     as_json: Json = False,
@@ -183,10 +186,12 @@ def evaluate(
     """Score a skill on labelled data, with 95 % intervals."""
     at_least(0, threads=threads)
     from headstart.verbs.predict import evaluate as verb
+    from headstart.verbs.predict import open_predictor
 
     with Console() as teller:
         options = columns(text=text, image=image, label=label)
-        result = verb(skill, data, options=options, cache=cache, threads=threads, teller=teller)
+        predictor = open_predictor(skill, head=head, cache=cache, threads=threads)
+        result = verb(predictor, data, options=options, cache=cache, threads=threads, teller=teller)
     show(result, as_json, lambda: _scores_in_words(result))
 
 

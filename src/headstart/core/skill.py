@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.harmless import plain, refuse_code
@@ -67,7 +68,9 @@ def write(
 
     contents = {name: text.encode() if isinstance(text, str) else text for name, text in texts.items()}
     folder = folder.absolute()
-    return Skill(folder, put(folder, manifest, {DELTA: save(dict(arrays)), **contents}, former), dict(arrays))
+    # safetensors writes the memory as it lies: columns first would be read as rows first
+    delta = save({name: np.asarray(values, order="C") for name, values in arrays.items()})
+    return Skill(folder, put(folder, manifest, {DELTA: delta, **contents}, former), dict(arrays))
 
 
 def put(
@@ -75,7 +78,6 @@ def put(
 ) -> dict[str, Any]:
     """As `write`, of files as they are; gives the whole manifest."""
     folder = folder.absolute()
-    _put_back(folder)
     _refuse_other(folder)
     contents = dict(contents)
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -83,6 +85,7 @@ def put(
     contents[MANIFEST] = (json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
     partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.partial")
     try:
+        _put_back(folder)
         partial.mkdir(parents=True)
         for name, content in contents.items():
             (partial / name).write_bytes(content)
@@ -98,8 +101,6 @@ def put(
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    for path in _aside(folder):
-        shutil.rmtree(path, ignore_errors=True)
     return whole
 
 
@@ -230,22 +231,24 @@ def standing(folder: Path) -> Path:
     """The folder of a skill, or where its skill lies if writing it anew was killed between two renamings."""
     if folder.exists():
         return folder
-    return max(_aside(folder), key=lambda path: path.stat().st_mtime, default=folder)
+    return next((path for path in _aside(folder) if (path / MANIFEST).is_file()), folder)
 
 
 def _aside(folder: Path) -> list[Path]:
-    """Skills that `_replace` put out of the way of this one, and did not come to remove."""
+    """Folders that `_replace` put out of the way of this one, and did not come to remove."""
     if not folder.name:
         return []
     beside = [path for path in folder.parent.glob("*.old") if path.name.startswith(folder.name)]
-    return [path for path in beside if _ASIDE.fullmatch(path.name[len(folder.name) :]) and (path / MANIFEST).is_file()]
+    return [path for path in beside if _ASIDE.fullmatch(path.name[len(folder.name) :])]
 
 
 def _put_back(folder: Path) -> None:
-    """Give a skill its name again where writing it anew was killed between two renamings."""
+    """Give a skill its name again where writing it anew was killed between two renamings; after both, tidy up."""
     found = standing(folder)
     if found != folder:
         found.rename(folder)
+    for path in _aside(folder) if folder.exists() else ():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _as_written(path: Path, found: str, digest: str) -> None:

@@ -46,7 +46,7 @@ def average(heads: Sequence[Linear]) -> Linear:
     return Linear(
         mean.astype(first.mean.dtype),
         scale.astype(first.scale.dtype),
-        (scale[:, None] * slope).astype(first.weight.dtype),
+        (scale[:, None] * slope).astype(first.weight.dtype, order="C"),
         (share * (biases + shift)).mean(0),
         temperature,
         first.task,
@@ -57,6 +57,5 @@ def average(heads: Sequence[Linear]) -> Linear:
 def ordered(head: Linear, columns: Sequence[int]) -> Linear:
     """The head with these of its columns, in this order."""
     wanted = list(columns)
-    return Linear(
-        head.mean, head.scale, head.weight[:, wanted], head.bias[wanted], head.temperature, head.task, head.limit
-    )
+    weight = np.ascontiguousarray(head.weight[:, wanted])  # in one order, products round in one way
+    return Linear(head.mean, head.scale, weight, head.bias[wanted], head.temperature, head.task, head.limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import erf
 
 import numpy as np
@@ -12,34 +13,49 @@ from headstart.heads.linear import Linear
 from headstart.heads.moments import Moments
 
 MEASURES = {"classes": "share answered right", "labels": "share of yes and no answered right", "numbers": "R²"}
-_ROWS = 300  # drawn of each class
+_ROWS, _MOST, _LEAST = 300, 6000, 20  # drawn of each class, and of all; of each at least
+
+Asking = Callable[[Linear], NDArray[np.float64]]
 
 
 def recalled(head: Linear, moments: Moments, *, seed: int = 0) -> NDArray[np.float64]:
-    """How well a head answers rows that lie as the moments say, for each of their columns.
+    """As `recaller`, for one head."""
+    return recaller(moments, seed=seed)(head)
+
+
+def recaller(moments: Moments, *, seed: int = 0) -> Asking:
+    """What tells how well a head answers rows that lie as the moments say, for each of their columns.
 
     Classes are asked about rows that are drawn (`continual.pseudo`). Of a label, whose scores are Gaussian where the
     features are, it follows from two means and a variance; of numbers from the second moments, whatever the
     distribution. The limit that a head sets to its features is left out in both.
 
     Args:
-        head: of the same task; columns beyond those of the moments may only draw answers away.
         moments: of the rows.
-        seed: of the draws; the same seed asks two heads about the same rows.
+        seed: of the draws, which are the same for every head.
 
     Returns:
-        (columns,) as `MEASURES` words it, at most 1; NaN for columns that the moments know nothing of.
+        Head of the same task -> (columns,) as `MEASURES` words it, at most 1; NaN for columns that the moments know
+        nothing of. Columns of a head beyond those of the moments may only draw answers away.
     """
-    ask = {"classes": _right, "labels": _yes_no, "numbers": _explained}[moments.task]
-    return np.where(moments.known, ask(head, moments, seed), np.nan)
+    if moments.task == "classes":
+        return _asking(moments, seed)
+    ask = _yes_no if moments.task == "labels" else _explained
+    return lambda head: np.where(moments.known, ask(head, moments), np.nan)
 
 
-def _right(head: Linear, moments: Moments, seed: int) -> NDArray[np.float64]:
-    x, y = pseudo(moments, _ROWS, seed=seed)
-    return np.bincount(y[head.scores(x).argmax(1) == y], minlength=moments.columns) / _ROWS
+def _asking(moments: Moments, seed: int) -> Asking:
+    rows = min(_ROWS, max(_LEAST, _MOST // max(1, int(moments.known.sum()))))
+    x, y = pseudo(moments, rows, seed=seed)
+
+    def ask(head: Linear) -> NDArray[np.float64]:
+        right = np.bincount(y[head.scores(x).argmax(1) == y], minlength=moments.columns)
+        return np.where(moments.known, right / rows, np.nan)
+
+    return ask
 
 
-def _yes_no(head: Linear, moments: Moments, seed: int) -> NDArray[np.float64]:
+def _yes_no(head: Linear, moments: Moments) -> NDArray[np.float64]:
     """p P(score > 0 | yes) + (1 - p) P(score < 0 | no), each label's own variance by the rank-one difference."""
     c, count = moments.columns, moments.count
     weight = (head.weight / head.scale[:, None])[:, :c]
@@ -58,7 +74,7 @@ def _below(z: NDArray) -> NDArray[np.float64]:
     return np.array([0.5 + erf(each / 2**0.5) / 2 for each in z])
 
 
-def _explained(head: Linear, moments: Moments, seed: int) -> NDArray[np.float64]:
+def _explained(head: Linear, moments: Moments) -> NDArray[np.float64]:
     """1 - E(answer - truth)² / variance of the truth; both are linear in a row with its targets behind."""
     d, t = moments.width, moments.targets
     error = np.concatenate([head.weight / head.scale[:, None], -np.eye(t)]).astype(np.float64)

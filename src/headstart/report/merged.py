@@ -157,10 +157,11 @@ def _table(parts: Sequence[Part]) -> list[str]:
 def _losses(loss: Loss) -> list[str]:
     metric, rows = plain(wording.metric_name(loss.metric)), f"{loss.rows:,} rows"
     lines = [f"{plain(loss.name)}, {metric} on {rows}{', which a part had learned from' if loss.seen else ''}:", ""]
-    lines += ["| skill | alone | merged minus alone | same answers |", "| --- | --- | --- | ---: |"]
+    unit = " in points" if loss.metric in wording.SHARES else ""
+    lines += [f"| skill | alone | merged minus alone{unit} | same answers |", "| --- | --- | --- | ---: |"]
     for point, off, same in zip(loss.parts, loss.differences, loss.agreement, strict=True):
         alone = wording.with_interval(loss.metric, point.value, point.low, point.high)
-        apart = wording.with_interval(loss.metric, off.value, off.low, off.high)
+        apart = f"{wording.bare(loss.metric, off.value)} {wording.interval(loss.metric, off.low, off.high)}"
         lines.append(f"| {plain(point.name)} | {alone} | {apart} | {'' if same is None else wording.percent(same)} |")
     point = loss.merged
     lines.append(f"| **merged** | {wording.with_interval(loss.metric, point.value, point.low, point.high)} | | |")

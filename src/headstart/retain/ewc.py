@@ -84,23 +84,36 @@ def fisher(
             f"{len(data)} examples {'without targets ' if data.y is None else ''}were given; the Fisher information "
             f"needs at least one{', with targets' if given else ''}."
         )
-    task, draw = task_of(of), np.random.default_rng([seed, 31])
+    if not isinstance(task_of(of), Classify | Label | Regress):
+        raise DataError(
+            f"{type(task_of(of)).__name__} gives no probabilities of answers, which the Fisher information is made of; "
+            "use Classify, Label or Regress."
+        )
     learned, update = stack.depth, stack.update
     with evaluating(stack):
         stack.learn(depth)
-        named = parameters(stack, depth, head=not isinstance(of, OldHead))
-        total = {name: torch.zeros_like(p) for name, p in named.items()}
-        for row, state in _singly(stack, data, stack.cut(depth)):
-            out = _logits(stack, state, of, row, stack.cut(depth))
-            z = out.detach()
-            y = _targets(data, row, z) if given else None
-            for share, pull in [(1.0, _residual(task, z, y))] if y is not None else _pulls(task, z, draw):
-                found = torch.autograd.grad(out, list(named.values()), pull, retain_graph=True, allow_unused=True)
-                for name, gradient in zip(named, found, strict=True):
-                    if gradient is not None:
-                        total[name] += share * gradient.pow(2)
-        stack.learn(learned, update)
+        try:
+            total = _squares(stack, data, of, given, np.random.default_rng([seed, 31]))
+        finally:
+            stack.learn(learned, update)
     return {name: each / len(data) for name, each in total.items()}
+
+
+def _squares(stack: Stack, data: Examples, of: Of, given: bool, draw: np.random.Generator) -> dict[str, Tensor]:
+    """Squared gradients, summed over the examples, of a stack at the depth of the training to come."""
+    cut, task = stack.cut(stack.depth), task_of(of)
+    named = parameters(stack, stack.depth, head=not isinstance(of, OldHead))
+    total = {name: torch.zeros_like(p) for name, p in named.items()}
+    for row, state in _singly(stack, data, cut):
+        out = _logits(stack, state, of, row, cut)
+        z = out.detach()
+        pulls = [(1.0, _residual(task, z, _targets(data, row, z)))] if given else _pulls(task, z, draw)
+        for share, pull in pulls:
+            found = torch.autograd.grad(out, list(named.values()), pull, retain_graph=True, allow_unused=True)
+            for name, gradient in zip(named, found, strict=True):
+                if gradient is not None:
+                    total[name] += share * gradient.pow(2)
+    return total
 
 
 def _singly(stack: Stack, data: Examples, cut: int) -> Iterator[tuple[NDArray[np.int64], State]]:
@@ -108,8 +121,8 @@ def _singly(stack: Stack, data: Examples, cut: int) -> Iterator[tuple[NDArray[np
     for start in range(0, len(data), _ROWS):
         rows = np.arange(start, min(start + _ROWS, len(data)))
         state = run_held(stack, data.read(rows), cut)
-        for place, row in enumerate(rows):
-            yield row[None], {name: tensor[place : place + 1] for name, tensor in state.items()}
+        for place in range(len(rows)):
+            yield rows[place : place + 1], {name: tensor[place : place + 1] for name, tensor in state.items()}
 
 
 def _logits(stack: Stack, state: State, of: Of, row: NDArray[np.int64], cut: int) -> Tensor:
@@ -125,21 +138,12 @@ def _targets(data: Examples, row: NDArray[np.int64], z: Tensor) -> Tensor:
 
 
 def _residual(task: Task, z: Tensor, y: Tensor) -> Tensor:
-    """(1, c) the gradient of -log p(y) for the logits z, or for numbers the means.
-
-    Raises:
-        DataError: a task that has no such probabilities.
-    """
+    """(1, c) the gradient of -log p(y) for the logits z, or for numbers the means."""
     if isinstance(task, Classify):
         return z.softmax(1) - F.one_hot(y, z.shape[1])
     if isinstance(task, Label):
         return z.sigmoid() - y
-    if isinstance(task, Regress):
-        return z - y
-    raise DataError(
-        f"{type(task).__name__} gives no probabilities of answers, which the Fisher information is made of; "
-        "use Classify, Label or Regress."
-    )
+    return z - y
 
 
 def _pulls(task: Task, z: Tensor, draw: np.random.Generator) -> Iterator[tuple[float, Tensor]]:

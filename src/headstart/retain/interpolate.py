@@ -86,9 +86,8 @@ def _mean(parts: Sequence[Values], shares: Sequence[float]) -> Values:
     if isinstance(last, Tensor):
         if not last.is_floating_point():
             return last.detach().clone()
-        with torch.no_grad():
-            mixed = sum(part.double() * share for part, share in zip(parts, shares, strict=True))
-        return mixed.to(last.dtype)
+        tensors = torch.stack([torch.as_tensor(part).detach().double() for part in parts])
+        return torch.tensordot(tensors.new_tensor(shares), tensors, 1).to(last.dtype)
     if not np.issubdtype(last.dtype, np.floating):
         return last.copy()
-    return sum(part.astype(np.float64) * share for part, share in zip(parts, shares, strict=True)).astype(last.dtype)
+    return np.tensordot(shares, np.stack([np.asarray(part, np.float64) for part in parts]), 1).astype(last.dtype)

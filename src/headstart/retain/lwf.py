@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from headstart.core.step import Step
 from headstart.core.task import Classify, Label, Task
-from headstart.retain.old_head import Of, hears, scores, task_of, temperature
+from headstart.retain.old_head import CLASSES, Of, hears, scores, task_of, temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class LwF:
     """
 
     answers: Tensor
-    of: Of = Classify()  # noqa: RUF009: frozen
+    of: Of = CLASSES
     weight: float = 1.0
     temperature: float = 2.0
 

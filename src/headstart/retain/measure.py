@@ -131,9 +131,7 @@ class Lost:
         return self.worse - self.better
 
 
-def lost(
-    before: NDArray, after: NDArray, y: NDArray, task: str, *, yes: float = 0.5, confidence: float = 0.95
-) -> Lost:
+def lost(before: NDArray, after: NDArray, y: NDArray, task: str, *, yes: float = 0.5, confidence: float = 0.95) -> Lost:
     """How much was lost from one answer to the other on the same rows, with honest limits for few rows too.
 
     The limits come from those of the two discordant shares, Clopper's and Pearson's, joined by square-and-add with
@@ -190,5 +188,7 @@ def _pair(one: NDArray, other: NDArray, task: str) -> tuple[NDArray[np.float64],
     if task not in TASKS:
         raise DataError(f"task {task!r} is unknown; use one of {', '.join(TASKS)}.")
     if one.shape != other.shape or not len(one):
-        raise DataError(f"shapes {one.shape} and {other.shape} were given; give answers to the same rows, at least one.")
+        raise DataError(
+            f"shapes {one.shape} and {other.shape} were given; give answers to the same rows, at least one."
+        )
     return np.asarray(one, np.float64), np.asarray(other, np.float64)

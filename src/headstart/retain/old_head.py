@@ -18,7 +18,8 @@ from headstart.core.step import Passed, Step
 from headstart.core.task import Classify, Label, Regress, Task
 from headstart.errors import DataError, DepthError
 
-_TASKS: Mapping[str, Task] = {"classes": Classify(), "labels": Label(), "numbers": Regress()}
+CLASSES = Classify()
+_TASKS: Mapping[str, Task] = {"classes": CLASSES, "labels": Label(), "numbers": Regress()}
 
 
 class LinearHead(Protocol):

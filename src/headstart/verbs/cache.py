@@ -11,11 +11,12 @@ from headstart.errors import StoreError, UsageError
 from headstart.places import cache_folder
 from headstart.sources import fetch
 
-PARTS = ("store", "networks", "runs", "files")
+PARTS = ("store", "networks", "runs", "unpacked", "files")
 _WHAT = {
     "store": "outputs of held blocks",
     "networks": "networks compiled for this machine",
     "runs": "fits that were interrupted",
+    "unpacked": "skills that were used out of archives",
     "files": "pretrained weights",
 }
 

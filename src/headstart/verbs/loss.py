@@ -20,33 +20,33 @@ from headstart.verbs.watch import Teller
 
 
 @dataclass(frozen=True, eq=False)
-class Before:
-    """A skill that went in, under the name that it is told of with."""
+class Named:
+    """A skill under the name that it is told of with."""
 
     name: str
     skill: Skill
 
 
 def loss_of(
-    name: str, before: Sequence[Before], after: Skill, data: str | Path, *, cache: Path, threads: int, teller: Teller
+    before: Sequence[Named], after: Named, data: str | Path, *, cache: Path, threads: int, teller: Teller
 ) -> Loss:
     """Scores before and after on the same rows, with intervals, and how often both answer alike.
 
     Args:
-        name: of what came of them.
         before: skills with the classes of `after`, in any order.
+        after: what came of them.
         data: labelled.
 
     Raises:
         DataError: data of another kind, with labels that the skill does not know, or of which nothing can be read.
     """
-    said = after.manifest
-    examples = labelled(after, data)
+    said = after.skill.manifest
+    examples = labelled(after.skill, data)
     assert examples.y is not None
     lost: dict[int, str] = {}
     read: dict[Network, tuple[Reader, list[NDArray]]] = {}  # what they share is opened, and reads the rows, once
     out = []
-    for skill in (*(each.skill for each in before), after):
+    for skill in (each.skill for each in (*before, after)):
         network = network_of(skill)
         if network not in read:
             held = open_skill_network(skill, cache, threads=threads)
@@ -61,11 +61,11 @@ def loss_of(
     *others, mine = (each[rows] for each in out)
     names = [each.name for each in before]
     return Loss(
-        name=name,
+        name=after.name,
         metric=metric,
         rows=len(rows),
         parts=tuple(_point(each, metric, values, y, task) for each, values in zip(names, others, strict=True)),
-        merged=_point(name, metric, mine, y, task),
+        merged=_point(after.name, metric, mine, y, task),
         differences=tuple(
             Point(each, *metrics.paired_difference(metric, mine, values, y, task))
             for each, values in zip(names, others, strict=True)

@@ -20,7 +20,7 @@ from headstart.report import merged as told
 from headstart.report.merged import Loss, Merged, Point
 from headstart.report.record import Score
 from headstart.sources.card import card_of
-from headstart.verbs.loss import Before, loss_of
+from headstart.verbs.loss import Named, loss_of
 from headstart.verbs.parts import Part, parts_of, refuse
 from headstart.verbs.skills import METRICS
 from headstart.verbs.watch import Silent, Teller
@@ -86,9 +86,9 @@ def merge(
     losses = []
     for which, path in sets.items():
         teller.say(f"measuring what {which} lost on {path}")
-        before = [Before(part.name, part.skill) for part in parts if how == "average" or part.name == which]
-        after = chosen(joined.skill, which) if how == "stack" else joined.skill
-        losses.append(loss_of(which, before, after, path, cache=root, threads=threads, teller=teller))
+        before = [Named(part.name, part.skill) for part in parts if how == "average" or part.name == which]
+        after = Named(which, chosen(joined.skill, which) if how == "stack" else joined.skill)
+        losses.append(loss_of(before, after, path, cache=root, threads=threads, teller=teller))
     about = _about(name, parts, how, joined, losses)
     texts = {METRICS: told.metrics(about), "README.md": told.card(about)}
     return Merging(core.write(place, joined.skill.manifest, joined.skill.arrays, texts), about)

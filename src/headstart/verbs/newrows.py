@@ -17,13 +17,14 @@ from headstart.data.labels import in_order
 from headstart.data.named import matched
 from headstart.data.near import Look, look
 from headstart.data.read import read
-from headstart.data.split import Folds, Split, apart, split, strata
+from headstart.data.split import Folds, Split, apart, choice_folds, split, strata
 from headstart.errors import DataError, UsageError
 from headstart.heads.linear import own_folds
 from headstart.verbs.memory import Memory
 
 _FIFTH = 5
 _FEW = 20  # rows below which each is judged once instead, by a head of the others
+_CHOICES = 3  # folds of groups that choices are made by
 _LISTED = 5
 Rows = NDArray[np.int64]
 
@@ -39,7 +40,8 @@ class NewRows:
         copies: rows that were left out because the skill has learned from them.
         learn: rows that a head may learn from.
         judge: rows that it is judged on; None where `folds` judge each row by a head of others.
-        folds: (rows to learn from, rows to judge on) where there is no judge part.
+        folds: (rows to learn from, rows to ask about), of all rows where there is no judge part; else of those to learn
+            from, where they must not be divided at random.
         how: they were divided, in words.
         notes: what else was left out.
     """
@@ -94,9 +96,8 @@ def new_rows(
     copies = memory.knows(data.keys) if memory else np.zeros(len(data), bool)
     kept = np.flatnonzero(whole & ~copies)
     if not len(kept):
-        raise DataError(
-            f"'{path}' has nothing new: the skill has learned from all of its {len(data)} rows; give others."
-        )
+        why = f"the skill has learned from all of its {copies.sum()} rows" if copies.any() else "no row can be read"
+        raise DataError(f"'{path}' has nothing new: {why}; give others.")
     kept = kept[_order(data.take(kept))]
     data = data.take(kept)
     if looked is not None:
@@ -111,12 +112,14 @@ def new_rows(
 
 
 def _read(path: str | Path, skill: Skill, options: Options, names: Names) -> Dataset:
-    task, classes = skill.manifest["task"], skill.manifest["classes"]
+    task: str = skill.manifest["task"]
+    classes: list[str] = skill.manifest["classes"]
     if not _tabular(Path(path)):
         options = replace(options, text=None, image=None, label=None)  # those of the skill's plan name columns
-    elif task == "numbers":
+    elif task == "numbers" or "," in (options.label or ""):
+        columns = options.label.split(",") if options.label else classes
         spelled = {old: name for name, old in names.same.items()}
-        options = replace(options, label=options.label or ",".join(spelled.get(name, name) for name in classes))
+        options = replace(options, label=",".join(spelled.get(name.strip(), name.strip()) for name in columns))
     try:
         return read(path, replace(options, task=task, classes=None, more=True))
     except UsageError as error:
@@ -168,13 +171,16 @@ def _order(data: Dataset) -> Rows:
 
 def _divided(data: Dataset, looked: Look | None, seed: int) -> tuple[Rows, Rows | None, Folds, str]:
     """Rows to learn from, rows to judge on, or folds of both, and how in words."""
-    same = repeats(data, looked=looked).near
+    same, data = repeats(data, looked=looked).near, _filled(data)
     if (data.part is not None and len(set(data.part)) > 1) or data.times is not None:
         found = split(data, seed=seed, repeats=same)
     elif len(data) >= _FEW:
         judge = _held_out(data, seed)
+        learn = np.setdiff1d(np.arange(len(data)), judge)
+        several = data.groups is not None and len(set(data.groups[learn])) > 1
+        folds = choice_folds(data, learn, seed=seed)[:_CHOICES] if several else ()
         how = f"{len(judge)} of {len(data)} new rows were held out to judge by"
-        found = apart(Split(np.setdiff1d(np.arange(len(data)), judge), judge, (), how), data, same)
+        found = apart(Split(learn, judge, folds, how), data, same)
     else:
         folds = _crossed(data, seed)
         how = f"each of {len(data)} new rows was judged by a head that had not learned from it"
@@ -183,7 +189,11 @@ def _divided(data: Dataset, looked: Look | None, seed: int) -> tuple[Rows, Rows 
 
 
 def _held_out(data: Dataset, seed: int) -> Rows:
-    """About a fifth: of every stratum at least one row, but never its only one; or whole groups."""
+    """About a fifth: of every stratum at least one row, but never its only one; or whole groups.
+
+    Raises:
+        DataError: no row can be spared.
+    """
     draw = np.random.default_rng([seed, len(data), 41])
     if data.groups is not None:
         names, group = np.unique(data.groups, return_inverse=True)
@@ -193,10 +203,12 @@ def _held_out(data: Dataset, seed: int) -> Rows:
         size = np.bincount(group)[order].cumsum()
         taken = order[: max(1, min(int((size <= len(data) / _FIFTH).sum()), len(names) - 1))]
         return np.flatnonzero(np.isin(group, taken))
-    kinds, found = strata(_filled(data), np.arange(len(data))), []
+    kinds, found = strata(data, np.arange(len(data))), []
     for kind in np.unique(kinds):
         mine = draw.permutation(np.flatnonzero(kinds == kind))
         found.append(mine[: min(max(1, round(len(mine) / _FIFTH)), len(mine) - 1)])
+    if not sum(map(len, found)):
+        raise DataError(f"none of {len(data)} new rows can be spared to judge by; give at least 2 of a class.")
     return np.sort(np.concatenate(found))
 
 

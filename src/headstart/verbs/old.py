@@ -71,7 +71,11 @@ def old_of(settings: Settings, held: Reader, modality: str, cache: Path) -> Old 
 
 
 def _read(path: str | Path, modality: str, known: Options | None) -> Dataset:
-    data = read(path, known)
+    try:
+        data = read(path, known)
+    except DataError as error:
+        labels = f"; the old head knows {_few(known)}" if known else ""
+        raise DataError(f"--keep: {str(error).rstrip('.')}{labels}.") from None
     if data.modality != modality:
         raise UsageError(
             f"--keep {path} holds {READS[data.modality]} and the data holds {READS[modality]}; give labelled "

@@ -88,7 +88,7 @@ def skills(folders: Sequence[str | Path] = (), *, cache: Path | None = None) -> 
         for path in [folder, *sorted(folder.glob("*"))]:
             if (path / MANIFEST).is_file() and path.resolve() not in found:
                 found[path.resolve()] = _listed(path, root)
-    return sorted(found.values(), key=lambda each: (each.source.name if each.source else "", each.name))
+    return sorted(found.values(), key=_shelved)
 
 
 def remove(skill: str | Path) -> Removed:
@@ -165,6 +165,12 @@ def score_of(folder: Path, head: str | None = None) -> Score | None:
         return Score.from_json({**_bare(part["score"]), "metric": part["metric"]})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError, DataError):
         return None
+
+
+def _shelved(each: Listed) -> tuple[str, ...]:
+    """By network, those without one last, and then by name."""
+    source = ("\U0010ffff", "") if each.source is None else (each.source.name, each.source.digest)
+    return (*source, each.name, str(each.folder))
 
 
 def _bare(point: Mapping[str, Any]) -> dict[str, Any]:
