@@ -13,7 +13,7 @@ icarl keeps 500 by herding and answers with the nearest mean of them; joint lear
 import argparse
 import gzip
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,7 @@ class Course:
     train: object
     seed: int
     steps: int
+    keep: int
 
     def __post_init__(self):
         with torch.random.fork_rng(devices=[]):
@@ -113,7 +114,7 @@ class Course:
 
     def _order(self, new, steps=0):
         """Rows for so many batches: each as often as every other, or once more."""
-        draw = np.random.default_rng([self.seed, int(new[0])])
+        draw = np.random.default_rng([self.seed, self.head.seen])
         size = (steps or self.steps) * BATCH
         return np.concatenate([draw.permutation(new) for _ in range(-(-size // len(new)))])[:size]
 
@@ -135,13 +136,14 @@ class Course:
 
     def _with_exemplars(self, new, old):
         """iCaRL's loss: yes or no for new digits, and what the old network said for old ones, on new and kept rows."""
-        order = self._order(np.concatenate([new, self.kept]))
-        digits = np.arange(old, old + PAIR)
-        data = from_arrays(self.train.read(order)["h"], (self.train.y[order, None] == digits).astype(np.float32))
-        before = answers(self.stack, data, Label()) if old else None
-        penalties = (LwF(before, Label(), old / PAIR, 1.0),) if old else ()  # both are sums over digits in the paper
+        both = np.concatenate([new, self.kept])
+        yes = self.train.y[both, None] == np.arange(old, old + PAIR)
+        data, order = replace(self.train.take(both), y=yes.astype(np.float32)), self._order(np.arange(len(both)))
+        # both losses are sums over digits in the paper, and means here
+        before = answers(self.stack, data, Label())[order]
+        penalties = (LwF(before, Label(), old / PAIR, 1.0),) if old else ()
         self.head.seen = old + PAIR
-        self._fit(data, NewDigits(old=old), penalties, {})
+        self._fit(data.take(order), NewDigits(old=old), penalties, {})
 
     def _keep(self, new):
         """Room for new digits among the kept pictures, or what else the next tasks need of this one."""
@@ -151,9 +153,9 @@ class Course:
             self.past.append(EWC(found, self.stack, ANCHOR["ewc"]))
         if self.way in ("replay", "der", "even"):
             there = np.concatenate([self.kept, new])
-            self.kept = there[balanced(self.train.y[there], KEEP, seed=self.seed)]
+            self.kept = there[balanced(self.train.y[there], self.keep, seed=self.seed)]
         if self.way == "icarl":
-            each, y = KEEP // self.head.seen, self.train.y
+            each, y = self.keep // self.head.seen, self.train.y
             parts = [self.kept[y[self.kept] == digit][:each] for digit in np.unique(y[self.kept])]
             chosen = herding(self.features(self.train.take(new)), y[new], each * PAIR)
             self.kept = np.concatenate([*parts, new[chosen]])
@@ -176,7 +178,7 @@ class Course:
 def one(way, seed, train, test, given):
     """One way with one seed, and its row."""
     start = time.perf_counter()
-    course = Course(way, train, seed, given.steps)
+    course = Course(way, train, seed, given.steps, given.keep)
     if way == "joint":
         course.learn_all()
     else:
@@ -188,14 +190,15 @@ def one(way, seed, train, test, given):
         "seed": seed,
         "accuracy": float(right.mean()),
         "digits": [float(right[test.y == digit].mean()) for digit in range(DIGITS)],
+        "keep": given.keep,
         "kept": len(course.kept),
         "steps": given.steps,
         "rows": [len(train), len(test)],
         "seconds": time.perf_counter() - start,
-        "command": f"bench/continual.py DATA --ways {way} --seeds {seed}",
+        "command": f"bench/continual.py DATA --ways {way} --seeds {seed} --keep {given.keep}",
     }
     if given.steps == STEPS:
-        add("continual", ("way", "seed"), **row)
+        add("continual", ("way", "seed", "keep"), **row)
     else:
         print(row, flush=True)
 
@@ -213,13 +216,13 @@ def idx(path, offset):
 
 
 def table():
-    """Means over the seeds with their 95 % intervals, in points."""
-    for way in WAYS:
-        mine = [row for row in rows("continual") if row["way"] == way]
-        if mine:
-            mean, low, high = mean_interval([100 * row["accuracy"] for row in mine])
-            beside = f"   published {PUBLISHED[way]}" if way in PUBLISHED else ""
-            print(f"{way:8s} {mean:5.1f} ({low:.1f} to {high:.1f}), {len(mine)} seeds{beside}")
+    """Pictures kept at most, and means over the seeds with their 95 % intervals, in points."""
+    found = rows("continual")
+    for way, keep in sorted({(row["way"], row["keep"]) for row in found}, key=lambda each: WAYS.index(each[0])):
+        mine = [100 * row["accuracy"] for row in found if (row["way"], row["keep"]) == (way, keep)]
+        mean, low, high = mean_interval(mine)
+        beside = f"   published {PUBLISHED[way]}" if way in PUBLISHED else ""
+        print(f"{way:8s} {keep:5d} {mean:5.1f} ({low:.1f} to {high:.1f}), {len(mine)} seeds{beside}")
 
 
 def main():
@@ -228,6 +231,7 @@ def main():
     asked.add_argument("--ways", default=",".join(WAYS))
     asked.add_argument("--seeds", default="0,1,2,3,4")
     asked.add_argument("--steps", type=int, default=STEPS)
+    asked.add_argument("--keep", type=int, default=KEEP, help="pictures that are kept, of all digits together")
     asked.add_argument("--threads", type=int, default=0)
     asked.add_argument("--table", action="store_true")
     given = asked.parse_args()

@@ -76,6 +76,8 @@ def one(given, pair, folder):
             "seconds": kept["seconds"],
             "guard": (kept["kept"] or {}).get("guard"),
             "rule": kept["depth"]["rule"],
+            "mixes": (kept["kept"] or {}).get("mixes"),
+            "tried": (kept["kept"] or {}).get("tried"),
         },
         wall=time.perf_counter() - start,
         command=f"bench/keeping.py DATA --pairs {pair} --limit {given.limit:g}",

@@ -245,7 +245,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(skill, update):
     before = everything(skill)
     rows = told(("odd", "plain"), 60, 5)
     dry = update(rows, dry_run=True)
-    assert (dry.taken, dry.dry_run) == (True, True)
+    assert (dry.taken, dry.dry_run, dry.version) == (True, True, 1)
     assert everything(skill) == before
     wet = update(rows)
     assert (wet.after, wet.gain, wet.lost, wet.way) == (dry.after, dry.gain, dry.lost, dry.way)
@@ -413,6 +413,39 @@ def test_a_given_test_part_and_else_the_latest_rows_are_judged(skill, update):
     assert_array_equal(learned.knows(keys), [k >= 16 for k in range(80)])
 
 
+def test_rows_of_one_group_are_on_one_side(skill, update):
+    rows = [(text, kind, f"writer {k % 11}") for k, (text, kind) in enumerate(told(("odd", "bad"), 88, 5))]
+    done = update(rows, head=("text", "label", "who"), options=Options(group="who"))
+    assert done.taken
+    learned = recall(skills.read(skill)).knows(read_inputs([text for text, _, _ in rows], modality="text").keys)
+    sides = [set(learned[k::11]) for k in range(11)]
+    assert all(len(side) == 1 for side in sides)
+    assert sum(side == {False} for side in sides) == 2
+
+
+def test_a_network_that_was_tuned_is_held_and_its_tail_stays(place, tmp_path):
+    data = table(tmp_path / "first.csv", told(("bad", "good"), 60, 0))
+    settings = Settings(source=f"file:{place / 'net'}", depth=2, epochs=2)
+    made = hs.fit(data, tmp_path / "x.skill", settings=settings, cache=place / "cache")
+    before = recall(made).moments
+    x = features(place, made.folder, [text for text, _ in told(("bad", "good"), 60, 0)])
+    assert_allclose(before.centre, x.mean(0), atol=1e-5)
+    assert hs.update(made.folder, table(tmp_path / "b.csv", told(("odd",), 60, 5)), cache=place / "cache").taken
+    after = skills.read(made.folder)
+    tail = [name for name in made.arrays if name.startswith("tail.")]
+    assert tail
+    for name in tail:
+        assert_array_equal(after.arrays[name], made.arrays[name])
+    assert share_right(place, made.folder, told(("bad", "good", "odd"), 90, 7)) > 0.9
+
+
+def test_a_skill_travels_with_its_versions(place, skill, update, tmp_path):
+    update(told(("odd",), 60, 5))
+    hs.pack(skill, tmp_path / "mine.zip")
+    hs.unpack(tmp_path / "mine.zip", tmp_path / "theirs.skill")
+    assert hs.rollback(tmp_path / "theirs.skill").version == 1
+
+
 def lesson(moved, n=120):
     """Old rows of two classes, and new ones of the same whose axis of difference may have turned."""
     draw = np.random.default_rng(2)
@@ -503,7 +536,7 @@ def test_pictures_of_one_new_class_in_one_folder_are_learned(tmp_path):
     (new / "white" / "broken.png").write_bytes(b"no picture")
     done = hs.update(made.folder, new, cache=tmp_path / "cache", forget_at_most=0.5)
     assert (done.added, done.rows) == (("white",), 20)
-    assert "1 pictures cannot be read and were left out" in done.notes
+    assert "pictures that cannot be read were left out: 1" in done.notes
 
 
 @pytest.mark.parametrize("task", ["labels", "numbers"])

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from headstart.sources.load import Pretrained
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_ENOUGH = 0.9  # of what unguarded tuning gains: with that in hand no further guard is tried
 _SURE = 0.95  # confidence with which a limit is kept, one-sided
 
 Rows = NDArray[np.int64]
@@ -36,7 +35,8 @@ class Scene:
         features: of its data.
         rows: of the data that may be looked at.
         learn, judge: positions within `rows`: a head learns from the ones and is scored on the others.
-        score: (rows, d) features of all of them -> the metric on the judged ones, above is better.
+        score: (rows, d) features of all of them -> the metric on the judged ones, and how well they are answered in a
+            measure that moves with every row; above is better for both.
         depth: blocks that learn.
         precision: of their arithmetic.
         cache: of the user.
@@ -47,7 +47,7 @@ class Scene:
     rows: Rows
     learn: Rows
     judge: Rows
-    score: Callable[[NDArray], float]
+    score: Callable[[NDArray], tuple[float, float]]
     depth: int
     precision: str
     cache: Path
@@ -56,10 +56,18 @@ class Scene:
 
 @dataclass(frozen=True)
 class Mixed:
-    """A share of the way from the weights before to those after: the new task's score, and what the old one lost."""
+    """A share of the way from the weights before to those after.
+
+    Attributes:
+        share: 0..1.
+        new: score of the new task, above is better.
+        fit: the same in a measure that moves with every row; of guards that go as far it chooses one.
+        old: what the old task lost.
+    """
 
     share: float
     new: float
+    fit: float
     old: Lost | None
 
 
@@ -80,11 +88,6 @@ class Tried:
     mixes: tuple[Mixed, ...]
     chosen: Mixed | None
     seconds: float
-
-    @property
-    def gain(self) -> float:
-        """Of the new task's score over the old network, all the way."""
-        return self.mixes[-1].new - self.mixes[0].new
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +146,7 @@ class Keeper:
             mixes = tuple(eyes.mixed(tuned, share) for share in self._shares())
             tried = Tried(*self._named(guard), mixes, self._best(mixes), time.perf_counter() - start)
             found.append((tried, tuned))
-            if self._enough(found[0][0], tried):
+            if self._enough(tried):
                 break
         place = max(range(len(found)), key=lambda k: _rank(found[k][0].chosen))
         tried, tuned = found[place]
@@ -184,20 +187,21 @@ class Keeper:
         return SHARES
 
     def _best(self, mixes: tuple[Mixed, ...]) -> Mixed | None:
-        """The best share within the limit; without one all the way, or the share that was asked for."""
+        """The greatest share within the limit; without one all the way, or the share that was asked for.
+
+        What the new task gains grows with the share, which some hundred judged rows are too few to show.
+        """
         if self.limit is None:
             if self.guard != MIX:
                 return mixes[-1]
             asked = 1 - min(1.0, 0.5 if self.strength is None else self.strength)
             return next(mix for mix in mixes if mix.share == asked)
         allowed = [mix for mix in mixes if mix.old is None or mix.share == 0 or mix.old.at_most <= self.limit]
-        return max(allowed, key=lambda mix: (mix.new, -mix.share), default=None)
+        return max(allowed, key=_rank, default=None)
 
-    def _enough(self, plain: Tried, tried: Tried) -> bool:
-        if self.limit is None:
-            return True
-        got = tried.chosen.new - plain.mixes[0].new if tried.chosen else 0.0
-        return got >= _ENOUGH * plain.gain
+    def _enough(self, tried: Tried) -> bool:
+        """Whether no stronger guard need be tried: all the way is within the limit."""
+        return self.limit is None or (tried.chosen is not None and tried.chosen.share == 1)
 
     def _nothing(self, tried: Tried) -> str:
         return (
@@ -215,7 +219,7 @@ class Keeper:
         if seen is not None:
             said += f" ({100 * seen.value:+.1f} % lost on {seen.rows} rows, at most {100 * seen.at_most:.1f} %)"
         plain = [each.mixes[-1].new for each in rows if not each.name]
-        if plain:
+        if plain and plain[0] > tried.chosen.new:
             said += f"; it costs {100 * (plain[0] - tried.chosen.new):.1f} points of what plain tuning has"
         return f"{said}. "
 
@@ -243,10 +247,10 @@ class _Eyes:
     def mixed(self, tuned: Tuned, share: float) -> Mixed:
         """Both tasks with this share of the way."""
         tuned.lay(share)
-        new = self._scene.score(self._new(tuned.stack))
+        new, fit = self._scene.score(self._new(tuned.stack))
         if self._old is None or self._known is None:
-            return Mixed(share, new, None)
-        return Mixed(share, new, self._lost(self._known, tuned))
+            return Mixed(share, new, fit, None)
+        return Mixed(share, new, fit, self._lost(self._known, tuned))
 
     def _lost(self, known: Following, tuned: Tuned) -> Lost:
         assert self._old is not None
@@ -258,7 +262,7 @@ class _Eyes:
 
 
 def _rank(mix: Mixed | None) -> tuple[float, float]:
-    return (-np.inf, 0.0) if mix is None else (mix.new, -mix.share)
+    return (-1.0, 0.0) if mix is None else (mix.share, mix.fit)
 
 
 def _rows(tried: Tried) -> int:

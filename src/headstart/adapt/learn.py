@@ -276,9 +276,14 @@ class Learner:
             found = tuned(None)
             return Kept(found.lay(1.0), found.stack, (), 0, "")
 
-        def score(x: NDArray) -> float:
-            value = metrics.score(self.ask.metric, _outputs(self._head(x[a], y[a]).head, x[b]), y[b], self.ask.task)
-            return value if metrics.higher_is_better(self.ask.metric) else -value
+        def score(x: NDArray) -> tuple[float, float]:
+            fitted = self._head(x[a], y[a]).head
+            value = metrics.score(self.ask.metric, _outputs(fitted, x[b]), y[b], self.ask.task)
+            value = value if metrics.higher_is_better(self.ask.metric) else -value
+            if self.ask.task == "numbers":
+                return value, value
+            # rows that taught the tail make its head too sure: what is asked is how well it tells others apart
+            return value, -temperature(fitted.scores(x[b]), y[b], self.ask.task)[1]
 
         plan = recipe.plan
         scene = Scene(self.features, rows, a, b, score, plan.depth, plan.precision, self.cache, plan.seed)

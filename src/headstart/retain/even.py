@@ -10,9 +10,9 @@ from headstart.errors import DataError
 def evened(weight: Tensor, old: int) -> Tensor:
     """The weights of a linear head, those of new classes shortened so that their mean length is that of the old ones.
 
-    New classes whose weights are the shorter ones are left as they are. For after training, where the old classes' logits were held to what they were (`Replay` with logits, `LwF`): the
-    length of their weights is then that of a head which saw all their rows. Without that it says nothing and the
-    head gets worse.
+    For after training in which the old classes' logits were held to what they were (`Replay` with logits): the length
+    of their weights is then that of a head which saw all their rows. Without that it says nothing, and the head gets
+    worse. New classes whose weights are the shorter ones are left as they are.
 
     Args:
         weight: (c, d) of all classes, the old ones first.
@@ -31,9 +31,9 @@ def evened(weight: Tensor, old: int) -> Tensor:
         raise DataError(
             f"old={old} is outside 1..{len(weight)}, the classes of this head; give how many it had before."
         )
-    length = weight.detach().norm(dim=1)
     scaled = weight.detach().clone()
     if old < len(weight):
+        length = scaled.norm(dim=1)
         mean = length[old:].mean()
         if not mean > 0:
             raise DataError("the weights of all new classes are 0; even them after training.")

@@ -106,8 +106,8 @@ def new_rows(
     notes = [f"{problem.name} was left out: {problem.why}" for problem in data.problems[:_LISTED]]
     if lost := len(data.problems) - len(notes):
         notes.append(f"{lost} more rows were left out")
-    if len(whole) - whole.sum():
-        notes.append(f"{len(whole) - whole.sum()} pictures cannot be read and were left out")
+    if broken := int((~whole).sum()):
+        notes.append(f"pictures that cannot be read were left out: {broken}")
     return _known(NewRows(data, (), int(copies.sum()), learn, judge, folds, how, tuple(notes)), skill)
 
 

@@ -93,7 +93,9 @@ def update(
         teller.progress("make and judge new heads", 0, 1)
         found, judged = job.judge()
         told = replace(job.told(found, judged, start), skill=str(skill), dry_run=dry_run)
-        if not told.taken or dry_run:
+        if dry_run:
+            return replace(told, version=number_of(opened.manifest))
+        if not told.taken:
             return told
         return take_over(Path(skill), opened, told, job.successor(found, judged, memory))
 
