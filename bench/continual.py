@@ -3,10 +3,10 @@
 DATA is a folder with the four files of MNIST. Five tasks of two digits each, all of the training part; the network is
 van de Ven's and Tolias' (arXiv:1904.07734): pixels, two layers of 400 ReLUs, one head, of which the outputs of digits
 seen so far are active; Adam at 1e-3, batches of 128, 2,000 steps a task. Accuracy is of all ten digits on the official
-test part after the last task. With fewer --steps nothing is recorded. `--table` prints the means of what is recorded.
+test part after the last task. With other --steps nothing is recorded. `--table` prints the means of what is recorded.
 
 The ways: plain; l2sp, ewc and lwf keep no pictures; replay, der (with the logits that the network gave before the task)
-and even (der, then new outputs brought to the length of the old ones) keep 500 random ones, as many of each digit;
+and even (der, then the weights of new outputs no longer than those of old ones) keep 500 random ones, as many of each;
 icarl keeps 500 by herding and answers with the nearest mean of them; joint learns all digits at once.
 """
 

@@ -309,7 +309,7 @@ HARMFUL = {
     "lib.so": (b"\x7fELF", r"its name ends in .so"),
     "report2.html": (PICKLE, "it begins as a pickle"),
     "head": (pickle.dumps(1, protocol=2), "it begins as a pickle"),
-    "x.safetensors": (PICKLE, "it is called safetensors and is none"),
+    "x.safetensors": (PICKLE, "it begins as a pickle"),
     "x.npy": (objects("npy"), "it is an array of pickles"),
     "x.npz": (objects("npz"), "it is an array of pickles"),
     "picture.png": (torch_file(), r"of archive/data.pkl in it, its name ends in .pkl"),

@@ -51,7 +51,8 @@ def runs(name: str, head: bytes, size: int) -> str:
     if name.lower().endswith(_TENSORS):
         # the first bytes are a length, which may look like a pickle's beginning: what follows it decides
         length = int.from_bytes(head[:8], "little")
-        return "" if head[8:9] == b"{" and 8 + length <= size else "it is called safetensors and is none"
+        if head[8:9] == b"{" and 8 + length <= size:
+            return ""
     if head.startswith(_PICKLES):
         return "it begins as a pickle"
     return "it is an array of pickles" if head.startswith(_ARRAY) and _OBJECTS.search(head) else ""
