@@ -166,6 +166,15 @@ def test_a_tail_without_room_is_refused_before_it_is_begun(place, monkeypatch):
     assert not (folder / "big.skill").exists()
 
 
+def test_where_the_data_decides_a_tail_without_room_is_given_up_and_said(place, monkeypatch):
+    folder, source = place
+    monkeypatch.setattr("headstart.adapt.tune.free_memory", lambda: 100_000)
+    asked = Settings(source=source, budget=60.0)
+    skill = hs.fit(folder / "films.csv", folder / "head.skill", settings=asked, cache=folder / "cache")
+    assert skill.manifest["depth"] == 1
+    assert "was given up: training" in json.loads((skill.folder / "metrics.json").read_text())["depth"]["rule"]
+
+
 def test_room_for_half_a_batch_divides_it():
     from headstart.core.plan import Plan
 

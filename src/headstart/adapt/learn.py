@@ -22,7 +22,7 @@ from headstart.adapt.recipes import Recipe, partly, recipes, worth_a_try
 from headstart.adapt.toward import Toward
 from headstart.core.plan import Plan
 from headstart.data.dataset import Dataset
-from headstart.errors import DepthError, UsageError
+from headstart.errors import DepthError, TrainingError, UsageError
 from headstart.heads import metrics
 from headstart.heads.linear import Fitted, Linear, fit_head
 from headstart.heads.temperature import temperature
@@ -171,7 +171,12 @@ class Learner:
                 return replace(best, rule=best.rule + _too_short(recipe, self.budget))
             if self.depth is None and not worth_a_try(recipe, left, patient=self.budget is not None):
                 return replace(best, rule=best.rule + _untried(recipe, left))
-            found, seen = self._try(recipe, rows, y, folds, best, last)
+            try:
+                found, seen = self._try(recipe, rows, y, folds, best, last)
+            except TrainingError as error:
+                if self.depth is not None:
+                    raise
+                return replace(best, rule=f"{best.rule} Going deeper ({recipe.name}) was given up: {error}")
             if found is None:
                 return replace(best, rungs=seen.rungs, rule=seen.rule)
             best = found

@@ -225,6 +225,8 @@ class Job:
     def kept(self, learned: Learned) -> told.Kept | None:
         """What the network kept of what it could do before; held blocks cannot forget."""
         if learned.depth == 1:
+            if self.settings.guarded:
+                self.watch.teller.say("a new head alone leaves the network as it was: nothing of the old task is lost")
             return None
         keeper, settings = self.learner.keeper, self.settings
         with self.watch.stage("measure what was kept"):

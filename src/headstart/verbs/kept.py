@@ -18,12 +18,13 @@ from headstart.heads import metrics
 from headstart.report import record as told
 from headstart.retain.measure import agreement, cka, lost
 from headstart.retain.probes import probe_pictures, probe_texts
+from headstart.verbs.old import short
 from headstart.verbs.prepared import outputs_of
 
 if TYPE_CHECKING:
     pass
 
-_ROWS = 128  # of the new data that are followed through both networks
+_ROWS, _LETTERS = 128, 60_000  # of the new data that are followed through both networks, and of texts among them
 
 Rows = NDArray[np.int64]
 
@@ -55,7 +56,7 @@ def kept_of(features: Outputs, rows: Rows, learned: Learned, old: Old | None, as
         old: the earlier task; None where the network had none.
         ask: of the new task.
     """
-    few = np.sort(np.random.default_rng([ask.seed, 8]).permutation(rows)[:_ROWS])
+    few = short(features.data, np.random.default_rng([ask.seed, 8]).permutation(rows)[:_ROWS], _LETTERS)
     every = tuple(features.taps)
     probes = outputs_of(features.held, _probes(features.data.modality), cache)
     with_rows = old is not None and old.features is not None

@@ -13,7 +13,7 @@ from headstart.adapt.held import Reader
 from headstart.adapt.keeper import Keeper
 from headstart.adapt.learn import Learner
 from headstart.adapt.old import Old
-from headstart.core import skill as skills
+from headstart.core.archive import opened
 from headstart.data.dataset import READS, Dataset, Options
 from headstart.data.near import readable
 from headstart.data.read import read
@@ -28,6 +28,7 @@ _LEARN, _CHOOSE, _TEST = 500, 1500, 2000  # rows of old data for guards, for the
 _LETTERS = (
     1_000_000  # of texts among the rows that are followed, at most: they are read again for each share of the way
 )
+_FEWEST = 10  # rows that are followed however long they are
 _LEAST = 30  # rows of old data below which nothing can be said
 
 Rows = NDArray[np.int64]
@@ -56,7 +57,7 @@ def old_of(settings: Settings, held: Reader, modality: str, cache: Path) -> Old 
     """The earlier task: of the skill that is the source, of the data to keep, or of the network's own head."""
     skill = None
     if settings.source and settings.source.startswith(SKILL) and not held.card.beside:
-        skill = skills.read(skill_folder(settings.source.removeprefix(SKILL)))
+        skill = opened(skill_folder(settings.source.removeprefix(SKILL)), cache)
     if skill is not None:
         manifest = skill.manifest
         head = Linear.from_arrays(dict(skill.arrays), manifest["task"])
@@ -102,20 +103,20 @@ def _with_rows(old: Old, data: Dataset, held: Reader, cache: Path, settings: Set
     seed = settings.seed or 0
     every = np.arange(len(data))
     given = every[data.part == "test"] if data.part is not None else every[:0]
-    test = _short(data, some(data, given if len(given) else every, min(_TEST, len(data) // 3), seed=seed))
+    test = short(data, some(data, given if len(given) else every, min(_TEST, len(data) // 3), seed=seed))
     rest = np.setdiff1d(every, given if len(given) else test)
     learn = some(data, rest, min(_LEARN, len(rest) // 2), seed=seed)
-    choose = _short(data, some(data, np.setdiff1d(rest, learn), _CHOOSE, seed=seed))
+    choose = short(data, some(data, np.setdiff1d(rest, learn), _CHOOSE, seed=seed))
     return replace(old, features=outputs_of(held, data, cache), learn=learn, choose=choose, test=test)
 
 
-def _short(data: Dataset, rows: Rows) -> Rows:
-    """As many of these rows as have no more letters together than can be read again and again."""
+def short(data: Dataset, rows: Rows, most: int = _LETTERS) -> Rows:
+    """As many of these rows as have at most so many letters together, but ten at least; of pictures all."""
     if data.modality != "text":
         return rows
     order = np.random.default_rng([len(rows), 9]).permutation(rows)
     letters = np.cumsum([len(data.texts[row]) for row in order])
-    return np.sort(order[: max(_LEAST // 3, int(np.searchsorted(letters, _LETTERS)))])
+    return np.sort(order[: max(_FEWEST, int(np.searchsorted(letters, most)))])
 
 
 def _of_data(data: Dataset, held: Reader, cache: Path, settings: Settings) -> Old:
