@@ -76,6 +76,12 @@ MISTAKES = {
     "endless budget": (["fit", "{reviews}", "--budget", "inf"], 2, "--budget 'inf' is not a time"),
     "unknown metric": (["fit", "{reviews}", "--metric", "rightness"], 2, "is unknown; use one of accuracy,"),
     "depth 0": (["fit", "{reviews}", "--depth", "0"], 2, "depth=0 must be 1 (a new head) or above"),
+    "a limit that is no share": (["fit", "{reviews}", "--forget-at-most", "5"], 2, "is not a share between 0 and 1"),
+    "a limit without an old task": (["fit", "{reviews}", "--forget-at-most", "1%"], 2, "needs something that"),
+    "a strength of nothing": (["fit", "{reviews}", "--strength", "2"], 2, "--strength 2 needs a guard"),
+    "an unknown guard": (["fit", "{reviews}", "--guard", "wall"], 2, "guard 'wall' is unknown; use one of none, l2sp"),
+    "an unknown update": (["fit", "{reviews}", "--update", "some"], 2, "is not one of all, norms, lora"),
+    "no old data": (["fit", "{reviews}", "--keep", "nowhere"], 2, "give labelled data of the old task after --keep"),
     "unknown device": (["fit", "{reviews}", "--device", "tpu"], 2, "is not one of auto, cpu, cuda, eager"),
     "no such plan": (["fit", "{reviews}", "--plan", "no.toml"], 2, "the plan 'no.toml' cannot be opened (No such file"),
     "no plan at all": (["fit", "{reviews}", "--plan", "{reviews}"], 2, "is not TOML"),
@@ -126,7 +132,8 @@ def whats_there(place):
     return {path: path.stat().st_mtime_ns for path in files}
 
 
-EARLY = [name for name in MISTAKES if name not in ("unknown network", "another modality")]
+LATE = ("unknown network", "another modality", "a limit without an old task")
+EARLY = [name for name in MISTAKES if name not in LATE]
 
 
 @pytest.mark.parametrize("name", EARLY)
