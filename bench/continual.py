@@ -127,7 +127,7 @@ class Course:
         if self.way == "lwf":
             before = np.zeros((len(self.train), self.head.seen), np.float32)
             before[new] = answers(self.stack, self.train.take(new), Classify()).numpy()
-            return (LwF(torch.from_numpy(before[order]), weight=self.head.seen / PAIR),), {}
+            return (LwF(torch.from_numpy(before[order]), weight=self.head.seen / PAIR, beyond=True),), {}
         if self.way == "plain":
             return (), {}
         kept = self.train.take(self.kept)

@@ -231,3 +231,17 @@ def test_kept_rows_without_targets_are_refused_where_targets_are_learned():
     side = replace(kept("table"), y=None)
     with pytest.raises(DataError, match="the set 'kept' has no targets, and replay learns them"):
         fit(make("table"), examples("table"), Classify(), Plan(2), penalties=[Replay()], beside={KEPT: side})
+
+
+def test_outputs_beyond_the_old_ones_have_no_share_in_the_old_answers():
+    """-sum over old classes of p log q, q among all outputs, less its minimum, by hand; new outputs are pulled down."""
+    draw = torch.Generator().manual_seed(2)
+    stack, rows = make("table"), np.arange(6)
+    kept = torch.randn(40, 2, generator=draw)
+    step = step_of(stack, rows)
+    p, q = (kept[rows] / 2).softmax(1), (step.out / 2).softmax(1)
+    by_hand = 4 * (p * (p.log() - q[:, :2].log())).sum(1).mean()
+    guard = LwF(kept, Classify(), beyond=True)
+    torch.testing.assert_close(guard(step), by_hand)
+    (pull,) = torch.autograd.grad(guard(step), step.out)
+    assert (pull[:, 2] > 0).all()  # every step makes the new output smaller

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,6 +26,8 @@ class LwF:
         of: the task of the stack's own head, or an old head.
         weight: at least 0; at 0 training is plain.
         temperature: that logits are divided by, above 0; for numbers it has no meaning.
+        beyond: whether the outputs that a shared head has besides the old ones count as answers of no share then; else
+            they are left out of the comparison. For classes alone (van de Ven and Tolias, 2019, arXiv:1904.07734).
 
     Reference:
         Li and Hoiem, 2016, arXiv:1606.09282, equations 2 and 3.
@@ -34,6 +37,7 @@ class LwF:
     of: Of = CLASSES
     weight: float = 1.0
     temperature: float = 2.0
+    beyond: bool = False
 
     @property
     def hears(self) -> tuple[str, ...]:
@@ -49,7 +53,10 @@ class LwF:
         if not self.weight:
             return step.out.new_zeros(())
         kept = self.answers[step.rows].to(step.out)
-        out = scores(self.of, step, step, step.rows)[:, : kept.shape[1]]
+        out = scores(self.of, step, step, step.rows)
+        if self.beyond:
+            kept = F.pad(kept, (0, out.shape[1] - kept.shape[1]), value=-torch.inf)
+        out = out[:, : kept.shape[1]]
         return self.weight * drift(task_of(self.of), out, kept, self.temperature * temperature(self.of))
 
 
@@ -64,8 +71,8 @@ def drift(task: Task, out: Tensor, kept: Tensor, temperature: float) -> Tensor:
         temperature: T, above 0.
     """
     if isinstance(task, Classify):
-        now, then = ((x / temperature).log_softmax(1) for x in (out, kept))
-        return temperature**2 * F.kl_div(now, then, reduction="batchmean", log_target=True)
+        now, then = (out / temperature).log_softmax(1), (kept / temperature).softmax(1)
+        return temperature**2 * F.kl_div(now, then, reduction="batchmean")
     if isinstance(task, Label):
         now, then = out / temperature, kept / temperature
         gap = then.sigmoid() * (F.logsigmoid(then) - F.logsigmoid(now))
