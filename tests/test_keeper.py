@@ -79,7 +79,7 @@ def test_more_strength_keeps_more(place, guard, strengths):
     """Each guard by what it is about: the old answers, or the distance of the weights."""
     moved = []
     for strength in strengths:
-        skill = learn(place, f"{guard}-{strength}", guard=guard, guard_strength=float(strength))
+        skill = learn(place, f"{guard}-{strength}", guard=guard, guard_strength=float(strength), epochs=3)
         moved.append(np.mean([1 - layer["new"] for layer in said(skill)["layers"]]))
     assert moved == sorted(moved, reverse=True)
     assert moved[2] < moved[0] / 2

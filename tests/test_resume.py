@@ -35,7 +35,7 @@ def slowly(self, good):
     time.sleep(0.01)
 loop._Training._one = slowly
 data, out, source, cache, resume = sys.argv[1:]
-settings = Settings(source=source, depth=3, epochs=3, batch=16, threads=1, resume=resume == "yes")
+settings = Settings(source=source, depth=3, epochs=2, batch=16, threads=1, resume=resume == "yes")
 hs.fit(data, out, settings=settings, cache=__import__("pathlib").Path(cache))
 """
 
@@ -62,14 +62,14 @@ def test_a_fit_that_is_killed_again_and_again_ends_in_the_same_bytes(place):
     while not (folder / "killed.skill").exists():
         process = start(place, "killed.skill", resume)
         assert process.stdout is not None
-        for _ in range(draw.randint(2, max(3, steps // 3))):
+        for _ in range(draw.randint(steps // 4, steps // 2)):
             process.stdout.readline()
         time.sleep(draw.random() * 0.05)
         process.send_signal(signal.SIGKILL)
         process.stdout.close()
         killed += process.wait() == -signal.SIGKILL
         resume = "yes"
-    assert killed >= 3
+    assert killed >= 2
     assert (folder / "killed.skill" / DELTA).read_bytes() == (folder / "quiet.skill" / DELTA).read_bytes()
     scores = [
         json.loads((folder / name / "metrics.json").read_text())["score"] for name in ("quiet.skill", "killed.skill")
