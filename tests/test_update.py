@@ -280,6 +280,8 @@ def test_a_rollback_restores_every_byte_of_the_predictions_and_loses_nothing(pla
     update(told(("plain",), 60, 5))
     assert skills.read(skill).manifest["version"] == 3
     assert list(versions_of(skill)) == [1, 2]
+    shutil.copytree(skill / "versions" / "1", skill / "versions" / "1x")  # somebody's own
+    assert list(versions_of(skill)) == [1, 2]
 
 
 def test_without_history_there_is_nothing_to_go_back_to(skill, update):

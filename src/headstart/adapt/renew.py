@@ -19,9 +19,10 @@ from headstart.heads.linear import Linear, fit_head, own_folds
 from headstart.heads.logistic import sigmoid, softmax
 from headstart.heads.moments import Moments
 from headstart.heads.temperature import temperature
+from headstart.retain.kept import Sample
 
 WEIGHTS = (1.0, 0.3, 0.1, 0.0)  # of old rows where new ones speak of the same
-_MOST = 2000  # rows that are drawn for a logistic head, all classes together
+_MOST = 2000  # rows that the old ones count as for a head that is not of moments, all classes together
 _FEWEST = 6  # rows below which the ways are not compared
 _DRAWS = 200  # of the bootstrap by which ways are alike
 _NOISE = 2.0  # standard errors: with several ways beside the simplest, one is often better by a single one
@@ -34,7 +35,7 @@ class Way:
     """One way to a head.
 
     Attributes:
-        kind: moments, logistic or rows.
+        kind: moments, logistic, replayed or rows.
         weight: of old rows of what the new ones speak of too.
         strength: of its shrinkage; None takes that of the moments.
     """
@@ -50,6 +51,8 @@ class Way:
             return "a head of the new rows alone"
         if self.kind == "logistic":
             return "a logistic head of the new rows and of rows drawn as the old ones lay"
+        if self.kind == "replayed":
+            return "a head of the new rows and of old ones that were kept, each counting as the rows it stands for"
         less = "" if self.weight == 1 else f", the old counting {self.weight:g} where the new speak of the same"
         more = "" if self.strength is None else f", shrinkage {self.strength:g}"
         return f"a head of the moments of old and new{less}{more}"
@@ -64,12 +67,14 @@ class Lesson:
         y: their targets, with the columns of the new head; NaN for labels that nobody asked about.
         ask: task, metric, columns and seed.
         old: of the rows before, with the same columns; None where nothing is kept.
+        kept: some of those rows to learn from again, with the same columns; None where none were.
     """
 
     x: NDArray
     y: NDArray
     ask: Ask
     old: Moments | None
+    kept: Sample | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Lesson:
         """The same with these rows alone."""
@@ -88,11 +93,11 @@ class Lesson:
         ask = self.ask
         if way.kind == "moments":
             return head_of(self.moments(way.weight), strength=way.strength, balance=ask.balance)
+        if way.kind == "replayed":
+            return self._replayed()
         x, y = self.x, self.y
         if way.kind == "logistic" and self.old is not None:
-            most = max(1, _MOST // max(1, int(self.old.known.sum())))
-            count = np.ceil(np.minimum(self.old.count, most)).astype(np.int64)
-            drawn, of = pseudo(self.old, count.tolist(), seed=ask.seed)
+            drawn, of = pseudo(self.old, np.ceil(_counted(self.old)).astype(np.int64).tolist(), seed=ask.seed)
             x, y = np.concatenate([drawn, x]), np.concatenate([of, y])
         kind = "logistic" if way.kind == "logistic" else None
         asked = {"task": ask.task, "metric": ask.metric, "classes": ask.columns}
@@ -105,7 +110,30 @@ class Lesson:
         fresh = _told(self.y, self.ask)
         shared = bool((fresh & self.old.known).any())
         ways = tuple(Way("moments", weight) for weight in (WEIGHTS if shared else WEIGHTS[:1]))
-        return (*ways, Way("logistic")) if self.ask.task == "classes" else ways
+        ways = (*ways, Way("logistic")) if self.ask.task == "classes" else ways
+        return (*ways, Way("replayed")) if self._can_replay() else ways
+
+    def _can_replay(self) -> bool:
+        """Whether there are rows to replay, and each row tells of every label."""
+        if self.kept is None or not len(self.kept):
+            return False
+        return self.ask.task == "classes" or bool(np.isfinite(self.y).all() and np.isfinite(self.kept.y).all())
+
+    def _replayed(self) -> Linear:
+        """The head of new rows and of kept ones, as often as they stand for rows; no fold learns what it tests."""
+        assert self.old is not None
+        assert self.kept is not None
+        ask, kept = self.ask, self.kept
+        x, y = np.concatenate([kept.x, self.x]), np.concatenate([kept.y, self.y])
+        if ask.task == "classes":
+            each = _counted(self.old)[kept.y] / np.bincount(kept.y)[kept.y]
+        else:
+            each = np.full(len(kept), min(self.old.rows, _MOST) / len(kept))
+        copies = np.concatenate([np.maximum(np.rint(each), 1), np.ones(len(self.x))]).astype(np.int64)
+        row = np.repeat(np.arange(len(y)), copies)
+        folds = [tuple(np.flatnonzero(np.isin(row, part)) for part in both) for both in own_folds(y, ask.seed)]
+        asked = {"task": ask.task, "metric": ask.metric, "classes": ask.columns, "folds": folds}
+        return fit_head(x[row], y[row], balance=ask.balance, seed=ask.seed, **asked).head
 
 
 @dataclass(frozen=True)
@@ -160,7 +188,7 @@ def renewed(lesson: Lesson, cost: Cost, limit: float, folds: Folds = ()) -> Rene
         shrunk = lesson.head(other.way)
         if cost(shrunk) <= max(limit, costs[chosen]):
             best, chosen, head = other, other.way, shrunk
-    if best and lesson.ask.task != "numbers" and chosen.kind != "rows":
+    if best and lesson.ask.task != "numbers" and chosen.kind not in ("rows", "replayed"):
         head = replace(head, temperature=best.temperature)
     return Renewed(head, chosen, tuple(tried))
 
@@ -214,6 +242,11 @@ def _simplest(seen: Sequence[_Seen]) -> _Seen:
         if len(lost) and sign * (top.value - each.value) <= _NOISE * lost.std():
             return each
     return top
+
+
+def _counted(old: Moments) -> NDArray[np.float64]:
+    """(columns,) rows that the old ones of each class count as: in proportion, `_MOST` together at most."""
+    return old.count * min(1.0, _MOST / max(1.0, float(old.count.sum())))
 
 
 def _told(y: NDArray, ask: Ask) -> NDArray[np.bool_]:

@@ -29,7 +29,8 @@ def number_of(manifest: Mapping[str, Any]) -> int:
 
 def versions_of(folder: Path) -> dict[int, Path]:
     """Number -> folder of each version that is kept beside the one that serves, in order."""
-    found = {int(path.parent.name): path.parent for path in folder.glob(f"{VERSIONS}/[0-9]*/{MANIFEST}")}
+    places = [path.parent for path in folder.glob(f"{VERSIONS}/*/{MANIFEST}")]
+    found = {int(place.name): place for place in places if place.name.isdecimal()}
     return dict(sorted(found.items()))
 
 

@@ -43,7 +43,7 @@ from headstart.verbs.cache import keep
 from headstart.verbs.energy import open_meter
 from headstart.verbs.kept import kept_of
 from headstart.verbs.machine import enough_memory
-from headstart.verbs.memory import kept_files
+from headstart.verbs.memory import memory_of
 from headstart.verbs.old import keeper_of, old_of
 from headstart.verbs.plan_of import plan_of
 from headstart.verbs.planfile import lined, options_of, other_data, same_network, suits_network, taps_chosen_here
@@ -327,7 +327,7 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
         "data": job.data.fingerprint,
     }
     with job.watch.stage("keep moments"):
-        memory = kept_files(learned, job.data, job.parts.train, job.settings.remember)
+        memory = memory_of(learned, job.data, job.parts.train, job.settings, job.watch.teller.say)
     stages = tuple(told.Stage(stage.name, stage.seconds, stage.memory_mb) for stage in job.watch.stages)
     record = replace(record, stages=stages, seconds=job.watch.seconds, memory_mb=peak_memory())
     if job.watch.meter:
@@ -338,8 +338,8 @@ def _write(place: Path, job: Job, card: Card, learned: Learned, record: Record) 
         "plan.toml": plan_of(job.data, job.options, job.ask, job.settings, card, learned),
         "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
         "report.html": page(record),
-        "README.md": model_card(record),
-        **memory,
+        "README.md": model_card(record) + (memory.card if memory else ""),
+        **(memory.files() if memory else {}),
     }
     return skills.write(place, manifest, {**learned.head.arrays(), **learned.tail}, texts)
 

@@ -12,9 +12,10 @@ from headstart.adapt.probe import Ask
 from headstart.heads import metrics
 from headstart.heads.linear import Linear
 from headstart.heads.moments import Moments
-from headstart.heads.recall import Asking, recaller
+from headstart.heads.recall import MEASURES, Asking, recaller
 from headstart.report.record import Also
 from headstart.report.updated import Recall
+from headstart.retain.kept import Sample
 
 ENOUGH = 10  # judged rows of a class from which on it is judged by them, and not by an estimate
 SURE = 0.8  # of the bootstrap's draws must not show the new head worse
@@ -90,12 +91,14 @@ class Past:
         head: that serves.
         moments: of its rows; None where none were kept.
         seed: of rows that are drawn.
+        kept: some of its rows that no candidate learns from; None where none were.
     """
 
     names: tuple[str, ...]
     head: Linear
     moments: Moments | None
     seed: int
+    kept: Sample | None = None
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -105,7 +108,7 @@ class Past:
         return self.moments.count / self.moments.count.sum()
 
     def cost(self, head: Linear, enough: NDArray[np.bool_]) -> float:
-        """What a head loses, as estimated, of what has too few rows to be judged by."""
+        """What a head loses of what has too few new rows to be judged by: on kept rows, else as estimated."""
         if self.moments is None or enough.all():
             return 0.0
         return float(np.nansum((self.shares * (self._before - self._ask(head)))[~enough]))
@@ -115,24 +118,53 @@ class Past:
         """What a head would answer of the rows that are gone; NaN where nothing was kept of them."""
         if self.moments is None:
             return lambda head: np.full(len(self.names), np.nan)
-        return recaller(self.moments, seed=self.seed)
+        guess, kept, real = recaller(self.moments, seed=self.seed), self.kept, np.flatnonzero(self.judges)
+        if kept is None or not len(real):
+            return guess
+        x = kept.x
+
+        def ask(head: Linear) -> NDArray[np.float64]:
+            found, out = guess(head), answers(head, x, head.weight.shape[1])
+            found[real] = [_of_column(kept.y, out, kept.task, int(k)) for k in real]
+            return found
+
+        return ask
+
+    @cached_property
+    def judges(self) -> NDArray[np.int64]:
+        """(columns,) kept rows that each is judged by in place of an estimate; 0 where they are too few."""
+        columns = len(self.names)
+        if self.kept is None:
+            return np.zeros(columns, np.int64)
+        rows = counted(self.kept.y, self.kept.task, columns)
+        return np.where(rows >= ENOUGH, rows, 0)
 
     @cached_property
     def _before(self) -> NDArray[np.float64]:
         return self._ask(self.head)
 
     def recalls(self, head: Linear, judged: Judged) -> tuple[Recall, ...]:
-        """How each is answered before and after: on judged rows where they are enough, else as estimated."""
+        """How each is answered before and after: on rows where enough are new, or else were kept, else as estimated."""
         columns = len(self.names)
         rows, found = judged.counts(columns), []
         guess = np.stack([self._before, self._ask(head)])
         for k, (name, share) in enumerate(zip(self.names, self.shares, strict=True)):
             real = bool(rows[k] >= (ENOUGH if np.isfinite(guess[:, k]).all() else 1))
-            before, after = _of_column(judged, k) if real else guess[:, k]
+            task, both = judged.ask.task, (judged.before, judged.after)
+            before, after = [_of_column(judged.y, out, task, k) for out in both] if real else guess[:, k]
             if np.isfinite([before, after]).all():
-                judges = int(rows[k]) if real else 0
-                found.append(Recall(name, float(before), float(after), judges, float(share), not real))
+                judges = int(rows[k] if real else self.judges[k])
+                found.append(Recall(name, float(before), float(after), judges, float(share), not judges))
         return tuple(found)
+
+    def measure(self, judged: Judged) -> str:
+        """What the recalls count, in words, and of how many columns they count it on kept rows."""
+        task, columns = judged.ask.task, len(self.names)
+        kept = int(((judged.counts(columns) < ENOUGH) & (self.judges > 0)).sum())
+        if not kept:
+            return MEASURES[task]
+        part = "" if kept == columns else f" for {kept} of {columns}"
+        return f"{MEASURES[task]},{part} on rows of it that were kept"
 
 
 def lost_of(recalls: tuple[Recall, ...]) -> float | None:
@@ -141,17 +173,14 @@ def lost_of(recalls: tuple[Recall, ...]) -> float | None:
     return sum(each.share * (each.before - each.after) for each in recalls) / total if total else None
 
 
-def _of_column(judged: Judged, k: int) -> tuple[float, float]:
-    """Share right, or R², of one class, label or number before and after."""
-    y, both = judged.y, (judged.before, judged.after)
-    if judged.ask.task == "classes":
-        before, after = (float((out[y == k].argmax(1) == k).mean()) for out in both)
-    elif judged.ask.task == "labels":
+def _of_column(y: NDArray, out: NDArray, task: str, k: int) -> float:
+    """Share right, or R², of one class, label or number."""
+    if task == "classes":
+        return float((out[y == k].argmax(1) == k).mean())
+    if task == "labels":
         told = np.isfinite(y[:, k])
-        before, after = (float(((out[told, k] >= 0.5) == y[told, k]).mean()) for out in both)
-    else:
-        before, after = (metrics.score("r2", out[:, [k]], y[:, [k]], "numbers") for out in both)
-    return before, after
+        return float(((out[told, k] >= 0.5) == y[told, k]).mean())
+    return metrics.score("r2", out[:, [k]], y[:, [k]], "numbers")
 
 
 def decided(gain: Also, sure: float, lost: float | None, limit: float, task: str) -> tuple[bool, str]:

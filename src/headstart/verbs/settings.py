@@ -70,6 +70,7 @@ class Settings:
         guard_strength: of the guard, at least 0; None takes that of the guard.
         forget_at_most: share of the old task's right answers that may be lost, above 0 and below 1.
         remember: whether the skill keeps moments of its features, which an update needs.
+        sample: rows whose features are kept beside the moments, for updates to replay and to judge by; 0 keeps none.
         resume: whether to go on with a fit of the same place that was interrupted.
         followed: the plan that some of these come from, as `settings_of` gives it.
     """
@@ -96,6 +97,7 @@ class Settings:
     guard_strength: float | None = None
     forget_at_most: float | None = None
     remember: bool = True
+    sample: int = 0
     resume: bool = False
     followed: Followed | None = None
 
@@ -113,6 +115,7 @@ class Settings:
         if self.adapt_to is not None and not Path(self.adapt_to).exists():
             raise UsageError(f"'{self.adapt_to}' does not exist; give a folder or a table after --adapt-to.")
         self._refuse_guards()
+        self._refuse_sample()
         if self.device not in DEVICES:
             raise UsageError(f"device={self.device!r} is not one of {', '.join(DEVICES)}; write --device cpu.")
         if self.metric is not None and self.metric not in METRICS:
@@ -133,6 +136,17 @@ class Settings:
             raise UsageError(f"'{self.keep}' does not exist; give labelled data of the old task after --keep.")
         if self.update is not None and self.update not in UPDATES:
             raise UsageError(f"update={self.update!r} is not one of {', '.join(UPDATES)}; write --update all.")
+
+    def _refuse_sample(self) -> None:
+        if self.sample < 0:
+            raise UsageError(f"sample={self.sample} must be 0 (none) or above; write for example --sample 500.")
+        if self.sample and not self.remember:
+            raise UsageError(f"--sample {self.sample} lies beside the moments; leave it or --no-moments out.")
+        if self.sample and not self.examples:
+            raise UsageError(
+                f"--sample {self.sample} keeps features of data in the skill, where --no-examples wants none; leave "
+                "one of both out."
+            )
 
     @property
     def guarded(self) -> bool:

@@ -163,12 +163,13 @@ def _texts(skill: Skill, found: Updated, new: Successor) -> dict[str, str | byte
     if plan is not None:
         texts[_PLAN] = plan if plan.startswith(_OLD_PLAN.encode()) else _OLD_PLAN.encode() + plan
     record = _record_of(skill)
+    keeps = new.memory.card if new.memory else ""
     if record is None:
-        texts["README.md"] = f"# {plain(name)}\n\n{markdown(found)}"
+        texts["README.md"] = f"# {plain(name)}\n\n{markdown(found)}{keeps}"
         return texts
     record = _renewed(record, found, new)
     texts[_METRICS] = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
-    texts["README.md"] = f"{card(record)}\n{markdown(found)}"
+    texts["README.md"] = f"{card(record)}\n{markdown(found)}{keeps}"
     return texts
 
 

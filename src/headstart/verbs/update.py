@@ -19,12 +19,11 @@ from headstart.core.versions import number_of
 from headstart.data.dataset import Options
 from headstart.data.split import within
 from headstart.errors import DataError, UsageError
-from headstart.heads.recall import MEASURES
 from headstart.places import cache_folder
 from headstart.quiet import hush
 from headstart.report.updated import Tried, Updated
 from headstart.verbs.judged import ENOUGH, Judged, Past, answers, counted, decided, lost_of
-from headstart.verbs.memory import Memory, hashed, recall, why_none
+from headstart.verbs.memory import Memory, recall, why_none
 from headstart.verbs.newrows import Names, NewRows, new_rows
 from headstart.verbs.planfile import options_of, settings_of
 from headstart.verbs.predict import Predictor, open_predictor
@@ -165,7 +164,7 @@ class _Job:
         assert data.y is not None
         known, columns = predictor.classes, len(data.classes)
         ask = Ask(data.task, skill.manifest["metric"], columns, balance, asked.seed)
-        moments = None if memory is None else memory.moments
+        moments, sample = (None, None) if memory is None else (memory.moments, memory.sample)
         if moments is None:
             told = counted(data.y[rows.learn], data.task, len(known)) > 0
             lacking = [name for name, there in zip(known, told, strict=True) if not there]
@@ -176,8 +175,11 @@ class _Job:
                     f" that it knows, and lack {', '.join(lacking[:_LISTED])}{more}; add rows of them, or fit again."
                 )
         old = None if moments is None else moments.with_columns(range(len(known)), columns)
-        past = Past(known, predictor.head, moments, asked.seed)
-        return cls(skill, rows, Lesson(x, data.y, ask, old), past, asked)
+        past, lesson = Past(known, predictor.head, moments, asked.seed), Lesson(x, data.y, ask, old)
+        if sample is not None:
+            past = replace(past, kept=sample.half(judges=True))
+            lesson = replace(lesson, kept=sample.half(judges=False).with_columns(columns))
+        return cls(skill, rows, lesson, past, asked)
 
     def judge(self) -> tuple[Renewed, Judged]:
         """The new head, and how it did on rows that it had not learned from."""
@@ -227,7 +229,7 @@ class _Job:
             sure=sure,
             lost=lost,
             limit=self.asked.limit,
-            measure=MEASURES[rows.data.task],
+            measure=self.past.measure(judged),
             recalls=recalls,
             history=history_of(self.skill),
             notes=rows.notes,
@@ -239,10 +241,8 @@ class _Job:
     def successor(self, found: Renewed, judged: Judged, before: Memory | None) -> Successor:
         """What takes over; it remembers old and new rows as its head weighs them."""
         rows, lesson = self.rows, self.lesson.take(self.rows.learn)
-        memory = None
-        if before is not None:
-            keys = [rows.data.keys[row] for row in rows.learn]
-            memory = Memory(lesson.moments(found.way.weight), np.union1d(before.keys, hashed(keys)))
+        keys = [rows.data.keys[row] for row in rows.learn]
+        memory = None if before is None else before.after(lesson, found.way, keys)
         columns = lesson.ask.columns
         learned = (
             np.nansum(lesson.y, axis=0) if rows.data.task == "labels" else counted(lesson.y, rows.data.task, columns)
