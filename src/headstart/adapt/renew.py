@@ -127,9 +127,11 @@ class Lesson:
         x, y = np.concatenate([kept.x, self.x]), np.concatenate([kept.y, self.y])
         if ask.task == "classes":
             each = _counted(self.old)[kept.y] / np.bincount(kept.y)[kept.y]
+            place = np.arange(len(kept)) - np.searchsorted(kept.y, kept.y)  # in its class: the rows lie class by class
         else:
-            each = np.full(len(kept), min(self.old.rows, _MOST) / len(kept))
-        copies = np.concatenate([np.maximum(np.rint(each), 1), np.ones(len(self.x))]).astype(np.int64)
+            each, place = np.full(len(kept), min(self.old.rows, _MOST) / len(kept)), np.arange(len(kept))
+        copies = np.maximum(np.rint((place + 1) * each) - np.rint(place * each), 1)  # in sum what they stand for
+        copies = np.concatenate([copies, np.ones(len(self.x))]).astype(np.int64)
         row = np.repeat(np.arange(len(y)), copies)
         folds = [tuple(np.flatnonzero(np.isin(row, part)) for part in both) for both in own_folds(y, ask.seed)]
         asked = {"task": ask.task, "metric": ask.metric, "classes": ask.columns, "folds": folds}

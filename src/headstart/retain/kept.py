@@ -29,7 +29,7 @@ class Sample:
         task: classes, labels or numbers.
         most: rows that are kept at most, 1 or more.
         z: (n, d) float16 of (x - origin) / scale: of x itself, large offsets would leave no digits.
-        y: (n,) int64 classes; (n, c) labels of 0 and 1, NaN where nobody asked; or (n, t) numbers.
+        y: (n,) int64 classes, ascending; (n, c) labels of 0 and 1, NaN where nobody asked; or (n, t) numbers.
         judges: (n,) which rows do.
         origin: (d,) near the features' mean; scale: (d,) about their deviation, above 0. Both stay what they are.
     """
