@@ -134,7 +134,8 @@ class Lesson:
         copies = np.concatenate([copies, np.ones(len(self.x))]).astype(np.int64)
         row = np.repeat(np.arange(len(y)), copies)
         folds = [tuple(np.flatnonzero(np.isin(row, part)) for part in both) for both in own_folds(y, ask.seed)]
-        asked = {"task": ask.task, "metric": ask.metric, "classes": ask.columns, "folds": folds}
+        kind = None if ask.task == "numbers" else "logistic"  # a discriminant has the moments
+        asked = {"task": ask.task, "metric": ask.metric, "classes": ask.columns, "folds": folds, "kind": kind}
         return fit_head(x[row], y[row], balance=ask.balance, seed=ask.seed, **asked).head
 
 

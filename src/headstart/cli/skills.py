@@ -72,7 +72,7 @@ def fit(
         str | None, typer.Option(help="Of the old task's right answers, such as 1%: chooses the guard.")
     ] = None,
     no_moments: Annotated[bool, typer.Option("--no-moments", help="Keep nothing that an update needs.")] = False,
-    sample: Annotated[int, typer.Option(help="Rows whose features are kept, for updates to replay and judge by.")] = 0,
+    sample: Annotated[int, typer.Option(help="Rows whose features are kept for updates, 20 a class or more.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was interrupted.")] = False,
     scratch: Annotated[str | None, typer.Option(help="Time to train the same network from scratch beside it.")] = None,
     adapt_to: Annotated[Path | None, typer.Option(help="Data without labels that the head is made for.")] = None,
