@@ -103,7 +103,8 @@ def _with_rows(old: Old, data: Dataset, held: Reader, cache: Path, settings: Set
     seed = settings.seed or 0
     every = np.arange(len(data))
     given = every[data.part == "test"] if data.part is not None else every[:0]
-    test = short(data, some(data, given if len(given) else every, min(_TEST, len(data) // 3), seed=seed))
+    most = _TEST if len(given) else min(_TEST, len(data) // 3)
+    test = short(data, some(data, given if len(given) else every, most, seed=seed))
     rest = np.setdiff1d(every, given if len(given) else test)
     learn = some(data, rest, min(_LEARN, len(rest) // 2), seed=seed)
     choose = short(data, some(data, np.setdiff1d(rest, learn), _CHOOSE, seed=seed))
