@@ -201,6 +201,14 @@ def test_a_spelling_that_is_the_same_joins_and_one_that_is_new_does_not(place, s
             hs.update(place / "first.skill", data, cache=place / "cache", **{"same": {"Good": "good"}, **wrong})
 
 
+def test_all_near_spellings_are_asked_about_at_once():
+    said = r"'Cat' where.*and 'dogs' where.*--same 'Cat=cat' --same 'dogs=dog', and.*--new"
+    with pytest.raises(UsageError, match=said):
+        UsageError, match=r"'Cat' where.*and 'dogs' where.*--same 'Cat=cat' --same 'dogs=dog', and.*--new"
+    ):
+        matched(["Cat", "dogs", "horse", "cow"], ["cat", "dog"], {}, ["cow"])
+
+
 def test_two_known_names_are_not_joined():
     with pytest.raises(UsageError, match="joins two names that the skill tells apart"):
         matched(["cat", "dog"], ["cat", "dog"], {"cat": "dog"})

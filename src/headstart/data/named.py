@@ -43,13 +43,14 @@ def matched(
         if name not in seen or name in known or name in same:
             why = "the skill knows it" if name in known or name in same else f"the data has {_listed(seen)}"
             raise UsageError(f"--new {name} speaks of a name that is not new: {why}; take it out.")
-    for name in seen:
-        alike = next((old for old in known if near(name, old)), None)
-        if name not in known and name not in same and name not in new and alike is not None:
-            raise UsageError(
-                f"the data has {name!r} where the skill knows {alike!r}: if both are one write --same '{name}={alike}',"
-                f" and if {name!r} is another one write --new '{name}'."
-            )
+    unsaid = [name for name in seen if name not in known and name not in same and name not in new]
+    alike = {name: old for name in unsaid if (old := next((old for old in known if near(name, old)), None)) is not None}
+    if alike:
+        there = " and ".join(f"{name!r} where the skill knows {old!r}" for name, old in alike.items())
+        one = " ".join(f"--same '{name}={old}'" for name, old in alike.items())
+        other = " ".join(f"--new '{name}'" for name in alike)
+        each = "if both are one" if len(alike) == 1 else "for each, if both are one"
+        raise UsageError(f"the data has {there}: {each} write {one}, and if it is another one write {other}.")
     return {name: same.get(name, name) for name in seen}
 
 
