@@ -204,8 +204,6 @@ def test_a_spelling_that_is_the_same_joins_and_one_that_is_new_does_not(place, s
 def test_all_near_spellings_are_asked_about_at_once():
     said = r"'Cat' where.*and 'dogs' where.*--same 'Cat=cat' --same 'dogs=dog', and.*--new"
     with pytest.raises(UsageError, match=said):
-        UsageError, match=r"'Cat' where.*and 'dogs' where.*--same 'Cat=cat' --same 'dogs=dog', and.*--new"
-    ):
         matched(["Cat", "dogs", "horse", "cow"], ["cat", "dog"], {}, ["cow"])
 
 
