@@ -232,8 +232,9 @@ def test_the_first_word_has_its_place_and_what_may_be_crossed_is_crossed_last():
     dot = [("word", 0.5, 100.0)]
     right, left = labels.SIDES[:2]
     assert labels.places(dot, 300.0) == [right]
-    beside = [(360.0, 0.0, 400.0, 300.0)]
+    middle = labels.WIDE / 2
+    beside = [(middle + 10, 0.0, middle + 50, 300.0)]
     assert labels.places(dot, 300.0, crossed=beside) == [left]
-    everywhere = [(0.0, 0.0, 700.0, 300.0)]
+    everywhere = [(0.0, 0.0, labels.WIDE, 300.0)]
     assert labels.places(dot, 300.0, crossed=everywhere) == [right]
     assert labels.places(dot, 300.0, taken=everywhere) == [None]

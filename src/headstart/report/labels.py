@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDE = 700.0  # pixels of a column on a desk's screen; places across are in per cent, so that it is not known
+WIDE = 610.0  # pixels of a figure on a desk's screen; places across are in per cent, so that it is not known
 _LETTER = 6.4  # pixels, mean of the page's letters
 _HIGH = 15.0  # pixels of a line
 _AWAY = 13.0  # from the middle of a dot to its words
