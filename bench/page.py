@@ -346,11 +346,8 @@ def keeping():
         held += lost <= row["limit"]
         broken += bool(kept["lost"]) and kept["lost"]["low"] > row["limit"]
         if plain["score"]["value"] > head:
-            gains, best, gained = (
-                gains + kept["score"]["value"] - head,
-                best + plain["score"]["value"] - head,
-                gained + 1,
-            )
+            gained, best = gained + 1, best + plain["score"]["value"] - head
+            gains += kept["score"]["value"] - head
         share = next((mix["share"] for mix in kept["mixes"] or () if mix["chosen"]), 0.0)
         lines.append((row["pair"], percent(row["limit"]), percent(head), points(plain["score"]["value"] - head),
                       points(plain["lost"]["value"]), points(kept["score"]["value"] - head), points(lost),
@@ -361,8 +358,8 @@ def keeping():
         what = (
             "A skill of one task learns another by a tail: what plain tuning gains over a new head and loses of the "
             "old task, and the same with `--forget-at-most`, on rows of the old task that no choice saw. The limit "
-            f"was kept in {held} of {len(found)} runs ({percent(low)} to {percent(high)} %), and broken by more than the "
-            f"interval of what was lost in {broken}. Where plain tuning gains, in {gained} of them, it gains "
+            f"was kept in {held} of {len(found)} runs ({percent(low)} to {percent(high)} %), and broken by more than "
+            f"the interval of what was lost in {broken}. Where plain tuning gains, in {gained} of them, it gains "
             f"{100 * best / gained:.1f} points in the mean and limited tuning {100 * gains / gained:.1f}."
         )
     head = ("old-new", "limit %", "new head %", "plain gains", "plain loses", "limited gains", "limited loses", "guard",
