@@ -227,6 +227,29 @@ def test_more_alpha_means_that_the_kept_logits_change_less():
     assert gaps[-1] < 0.1 * gaps[0]
 
 
+def test_statistics_of_batch_norms_are_those_of_the_new_rows_and_kept_rows_pass_by_them():
+    def normed():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return Stack(
+                {"body": on_h(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8))), "head": on_h(nn.Linear(8, 4))}
+            )
+
+    new, far, still = clouds([2, 3]), clouds([0, 1], 5), Plan(2, epochs=3, lr=1e-12)
+    far = replace(far, read=lambda rows: {"h": 1000 + clouds([0, 1], 5).read(rows)["h"]})
+    plain, guarded = normed(), normed()
+    fit(plain, new, Classify(), still)
+    fit(guarded, new, Classify(), still, penalties=[Replay()], beside={KEPT: far})
+    for name, tensor in plain.state_dict().items():
+        assert_close(guarded.state_dict()[name], tensor)
+    step = step_of(guarded.train(), np.arange(4), (far, np.arange(10)), new)
+    found = Replay()(step).item()
+    with torch.no_grad():
+        out = guarded.eval()({"h": torch.from_numpy(far.read(np.arange(10))["h"])})["h"]
+    assert found == pytest.approx(F.cross_entropy(out, torch.from_numpy(far.y)).item(), rel=1e-5)
+    assert all(module.training for module in guarded.train().modules())
+
+
 def test_kept_rows_without_targets_are_refused_where_targets_are_learned():
     side = replace(kept("table"), y=None)
     with pytest.raises(DataError, match="the set 'kept' has no targets, and replay learns them"):

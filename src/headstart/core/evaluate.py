@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.core.examples import Arrays, Examples
 from headstart.core.ragged import padded, trimmed
@@ -63,3 +64,16 @@ def run_held(stack: Stack, arrays: Arrays, cut: int) -> State:
 def device_of(stack: Stack) -> torch.device:
     """Where the weights of the stack are."""
     return next(stack.parameters()).device
+
+
+@contextmanager
+def settled(stack: Stack) -> Iterator[None]:
+    """Batch norms by their running statistics inside, which do not move; each in its own mode again after."""
+    moving = [module for module in stack.modules() if isinstance(module, _BatchNorm) and module.training]
+    for module in moving:
+        module.eval()
+    try:
+        yield
+    finally:
+        for module in moving:
+            module.train()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from headstart.core.evaluate import settled
 from headstart.core.step import Step
 from headstart.errors import DataError
 from headstart.retain.old_head import CLASSES, Of, hears, scores, task_of, temperature
@@ -20,6 +21,9 @@ class Replay:
     As many kept rows are drawn as a batch has training examples. Without kept logits it is plain replay, with them
     DER++, where both terms may share their rows: their expectations are those of the paper's two draws. The paper's
     squared norm is divided by the number of outputs here, so that alpha does not hang on it.
+
+    Batch norms pass kept rows by their running statistics, which the new rows alone move: so both are learned as they
+    will be answered. Statistics of two kinds of rows in turn would suit neither.
 
     One head for old and new classes ends up with longer weights for the new ones, which have more rows: after DER++
     `evened` takes that away, and on ten digits learned two at a time that is worth more than all else here.
@@ -60,7 +64,9 @@ class Replay:
         if not self.weight and not alpha:
             return total
         drawn = step.draw(self.kept)
-        out = scores(self.of, step, step.through(drawn.state), drawn.rows) / temperature(self.of)
+        with settled(step.stack):
+            passed = step.through(drawn.state)
+        out = scores(self.of, step, passed, drawn.rows) / temperature(self.of)
         if self.weight:
             if drawn.y is None:
                 raise DataError(
