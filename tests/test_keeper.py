@@ -10,6 +10,7 @@ from networks import sentences, small_convnet, small_encoder, write_pictures, wr
 import headstart as hs
 from headstart.adapt.following import Following
 from headstart.adapt.held import open_held
+from headstart.adapt.keeper import Mixed, Tried, best_of
 from headstart.adapt.probe import Features
 from headstart.core.skill import DELTA, TAIL
 from headstart.core.store import Store
@@ -44,10 +45,10 @@ def place(tmp_path_factory):
     return folder
 
 
-def learn(place, name, **asked):
+def learn(place, name, data="other.csv", **asked):
     settings = {"source": f"skill:{place / 'old.skill'}", "depth": 3, "epochs": 6, "lr": 1e-2, "batch": 16}
     settings = Settings(**{**settings, **asked})
-    return hs.fit(place / "other.csv", place / f"{name}.skill", settings=settings, cache=place / "cache")
+    return hs.fit(place / data, place / f"{name}.skill", settings=settings, cache=place / "cache")
 
 
 def said(skill):
@@ -103,7 +104,8 @@ def test_before_is_what_evaluate_says_of_the_old_skill(place, plain):
 
 
 def test_a_limit_is_kept_and_the_guard_is_chosen_by_measurement(place, plain):
-    skill = learn(place, "limited", keep=place / "keep.csv", forget_at_most=0.05)
+    write_other(place / "more.csv", 200)
+    skill = learn(place, "limited", "more.csv", keep=place / "keep.csv", forget_at_most=0.05)
     kept = said(skill)
     assert kept["limit"] == 0.05
     assert kept["tried"][0]["name"] == ""
@@ -111,6 +113,31 @@ def test_a_limit_is_kept_and_the_guard_is_chosen_by_measurement(place, plain):
     assert sum(each["chosen"] for each in kept["tried"]) == 1
     assert kept["lost"]["value"] <= 0.05
     assert kept["rule"].startswith(("To lose at most 5 %", "Nothing deeper than a head"))
+
+
+def guarded(name, *mixes):
+    """A guard with shares of the way, each with how well it answers three rows; the last is within the limit."""
+    mixed = tuple(Mixed(share, 0.0, np.array(fit), None) for share, fit in mixes)
+    return Tried(name, 1.0, mixed, mixed[-1], 0.0)
+
+
+def test_of_two_guards_the_one_that_goes_farther_is_taken_unless_it_learns_clearly_less():
+    plain = guarded("", (0, [-9, -9, -9]), (0.5, [-1.0, -2.0, -1.5]))
+    strong = [guarded("der", (1.0, fit)) for fit in ([-1.2, -1.9, -1.6], [-3.0, -4.0, -4.0])]
+    assert best_of((plain, strong[0])) == 1  # .07 worse in the mean, of which the rows disagree by .09
+    assert best_of((plain, strong[1])) == 0
+    same = guarded("replay", (1.0, [-1.1, -1.8, -1.5]))
+    assert best_of((plain, strong[0], same)) == 2
+    none = Tried("ewc", 1.0, (), None, 0.0)
+    assert best_of((none, plain)) == 1
+
+
+def test_where_a_head_alone_is_clearly_better_it_is_taken(place):
+    """A tail that forgets the old task and learns nothing: its rate is so high that it ends in noise."""
+    asked = {"keep": place / "keep.csv", "forget_at_most": 0.9, "lr": 1.0, "epochs": 2}
+    skill = learn(place, "noise", **asked)
+    assert skill.manifest["depth"] == 1
+    assert "a head alone is clearly better, and it loses nothing" in (skill.folder / "plan.toml").read_text("utf8")
 
 
 def test_a_limit_that_nothing_keeps_leaves_a_new_head_alone(place):

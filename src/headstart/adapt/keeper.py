@@ -35,8 +35,9 @@ class Scene:
         features: of its data.
         rows: of the data that may be looked at.
         learn, judge: positions within `rows`: a head learns from the ones and is scored on the others.
-        score: (rows, d) features of all of them -> the metric on the judged ones, and how well they are answered in a
-            measure that moves with every row; above is better for both.
+        score: (rows, d) features of all of them -> the metric on the judged ones, and (judged,) how well each of them
+            is answered; above is better for both.
+        alone: (rows, d) features of all of them for the head that learns where nothing deeper does.
         depth: blocks that learn.
         precision: of their arithmetic.
         cache: of the user.
@@ -47,31 +48,32 @@ class Scene:
     rows: Rows
     learn: Rows
     judge: Rows
-    score: Callable[[NDArray], tuple[float, float]]
+    score: Callable[[NDArray], tuple[float, NDArray]]
+    alone: NDArray
     depth: int
     precision: str
     cache: Path
     seed: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixed:
     """A share of the way from the weights before to those after.
 
     Attributes:
         share: 0..1.
         new: score of the new task, above is better.
-        fit: the same in a measure that moves with every row; of guards that go as far it chooses one.
+        fit: (judged,) how well each row of the new task is answered, above is better.
         old: what the old task lost.
     """
 
     share: float
     new: float
-    fit: float
+    fit: NDArray
     old: Lost | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tried:
     """A guard at one strength.
 
@@ -148,11 +150,13 @@ class Keeper:
             found.append((tried, tuned))
             if self._enough(tried):
                 break
-        place = max(range(len(found)), key=lambda k: _rank(found[k][0].chosen))
-        tried, tuned = found[place]
         rows = tuple(each for each, _ in found)
+        place = best_of(rows)
+        tried, tuned = found[place]
         if tried.chosen is None or (tried.chosen.share == 0 and self.limit is not None):
             return Kept(None, tuned.stack, rows, place, self._nothing(tried))
+        if self.limit is not None and _clearly(scene.score(scene.alone)[1], tried.chosen.fit):
+            return Kept(None, tuned.stack, rows, place, self._alone(rows, tried))
         return Kept(tuned.lay(tried.chosen.share), tuned.stack, rows, place, self._rule(rows, tried))
 
     def _guards(self, scene: Scene) -> Iterator[Guard | None]:
@@ -197,7 +201,7 @@ class Keeper:
             asked = 1 - min(1.0, 0.5 if self.strength is None else self.strength)
             return next(mix for mix in mixes if mix.share == asked)
         allowed = [mix for mix in mixes if mix.old is None or mix.share == 0 or mix.old.at_most <= self.limit]
-        return max(allowed, key=_rank, default=None)
+        return max(allowed, key=lambda mix: mix.share, default=None)
 
     def _enough(self, tried: Tried) -> bool:
         """Whether no stronger guard need be tried: all the way is within the limit."""
@@ -208,6 +212,13 @@ class Keeper:
             f"Nothing deeper than a head keeps the loss of the old task below {100 * (self.limit or 0):g} % "
             f"with {100 * _SURE:.0f} % confidence on the {_rows(tried)} rows it was judged on: the head alone loses "
             "nothing. "
+        )
+
+    def _alone(self, rows: tuple[Tried, ...], tried: Tried) -> str:
+        assert tried.chosen is not None
+        return (
+            f"{self._rule(rows, tried).rstrip('. ')}; on {len(tried.chosen.fit)} rows that neither learned from a head "
+            "alone is clearly better, and it loses nothing. "
         )
 
     def _rule(self, rows: tuple[Tried, ...], tried: Tried) -> str:
@@ -261,8 +272,30 @@ class _Eyes:
         return lost(self._before, after, y, self._old.head.task, confidence=_SURE)
 
 
-def _rank(mix: Mixed | None) -> tuple[float, float]:
-    return (-1.0, 0.0) if mix is None else (mix.share, mix.fit)
+def best_of(rows: tuple[Tried, ...]) -> int:
+    """Place of the guard that goes farthest, or of one that answers the new task clearly better.
+
+    How far a guard may go says what it keeps, and not what it leaves the new task: a strong one may go all the way and
+    learn little.
+    """
+    there = [k for k, each in enumerate(rows) if each.chosen is not None]
+    best, most = 0, (-1.0, -np.inf)
+    for k in there:
+        mix = rows[k].chosen
+        assert mix is not None
+        if (mix.share, float(mix.fit.mean())) > most:
+            best, most = k, (mix.share, float(mix.fit.mean()))
+    for k in there:
+        one, other = rows[k].chosen, rows[best].chosen
+        if one is not None and other is not None and one.share and _clearly(one.fit, other.fit):
+            best = k
+    return best
+
+
+def _clearly(a: NDArray, b: NDArray) -> bool:
+    """Whether the same rows are answered better by a than by b, by more than a standard error of the difference."""
+    gap = a - b
+    return bool(len(gap) > 1 and gap.mean() > gap.std(ddof=1) / np.sqrt(len(gap)))
 
 
 def _rows(tried: Tried) -> int:

@@ -25,6 +25,7 @@ from headstart.data.dataset import Dataset
 from headstart.errors import DepthError, TrainingError, UsageError
 from headstart.heads import metrics
 from headstart.heads.linear import Fitted, Linear, fit_head
+from headstart.heads.logistic import softmax
 from headstart.heads.temperature import temperature
 from headstart.sources.card import Card
 
@@ -218,7 +219,8 @@ class Learner:
 
         a, b = judged(len(rows), folds[0])
         held, taps = self.held, self.features.last
-        kept = self._tail(recipe, rows, y, a, b)
+        before = above.read(rows, None)
+        kept = self._tail(recipe, rows, y, a, b, before)
         if kept.tail is None:
             return None, replace(above, rule=kept.rule + above.rule, kept=kept)
         tail, stack = kept.tail, kept.stack
@@ -230,7 +232,7 @@ class Learner:
         def read(wanted: Rows, progress: Progress | None = None) -> NDArray:
             return tuned.read(self.data.take(wanted), progress=progress)[0]
 
-        x, before = read(rows), above.read(rows, None)
+        x = read(rows)
         out, other = (_outputs(self._head(each[a], y[a]).head, each[b]) for each in (x, before))
         said = verdict(self.ask, out, other, y[b], _error(self.ask, other, y[b]), recipe.gain)
         scored, beside = (metrics.score(self.ask.metric, each, y[b], self.ask.task) for each in (out, other))
@@ -254,8 +256,8 @@ class Learner:
         )
         return found, found
 
-    def _tail(self, recipe: Recipe, rows: Rows, y: NDArray, a: Rows, b: Rows) -> Kept:
-        """A tuned tail, guarded where that was asked for."""
+    def _tail(self, recipe: Recipe, rows: Rows, y: NDArray, a: Rows, b: Rows, alone: NDArray) -> Kept:
+        """A tuned tail, guarded where that was asked for; `alone` is what the head of no tail reads."""
         from headstart.adapt.tune import tune
 
         held, head = self.held, self._start(recipe, rows[a], y[a])
@@ -281,17 +283,14 @@ class Learner:
             found = tuned(None)
             return Kept(found.lay(1.0), found.stack, (), 0, "")
 
-        def score(x: NDArray) -> tuple[float, float]:
+        def score(x: NDArray) -> tuple[float, NDArray]:
             fitted = self._head(x[a], y[a]).head
             value = metrics.score(self.ask.metric, _outputs(fitted, x[b]), y[b], self.ask.task)
             value = value if metrics.higher_is_better(self.ask.metric) else -value
-            if self.ask.task == "numbers":
-                return value, value
-            # rows that taught the tail make its head too sure: what is asked is how well it tells others apart
-            return value, -temperature(fitted.scores(x[b]), y[b], self.ask.task)[1]
+            return value, -_losses(fitted, x[b], y[b])
 
         plan = recipe.plan
-        scene = Scene(self.features, rows, a, b, score, plan.depth, plan.precision, self.cache, plan.seed)
+        scene = Scene(self.features, rows, a, b, score, alone, plan.depth, plan.precision, self.cache, plan.seed)
         return self.keeper.kept(tuned, scene)
 
     def _start(self, recipe: Recipe, rows: Rows, y: NDArray) -> Linear | None:
@@ -360,6 +359,22 @@ def _too_short(recipe: Recipe, budget: float) -> str:
 
 def _outputs(head: Linear, x: NDArray) -> NDArray:
     return head.scores(x) if head.task == "numbers" else head.probabilities(x)
+
+
+def _losses(head: Linear, x: NDArray, y: NDArray) -> NDArray:
+    """(n,) loss of each row: its squared error, or its log loss at the temperature that is best for all of them.
+
+    Rows that taught a tail make its head too sure: what is asked is how well it tells others apart.
+    """
+    scores = head.scores(x)
+    if head.task == "numbers":
+        return ((scores - y) ** 2).mean(1)
+    hot = temperature(scores, y, head.task)[0]
+    if head.task == "labels":
+        each = np.logaddexp(0, scores / hot) - y * scores / hot
+        return np.where(np.isfinite(y), each, 0).sum(1) / np.maximum(np.isfinite(y).sum(1), 1)
+    chance = softmax(scores / hot)[np.arange(len(y)), y]
+    return -np.log(np.maximum(chance, np.finfo(np.float64).tiny))
 
 
 def _error(ask: Ask, out: NDArray, y: NDArray) -> float:
