@@ -241,6 +241,12 @@ def test_pictures_are_guarded_too(tmp_path):
     assert len(kept["layers"]) == len(skill.manifest["taps"]) or kept["layers"][0]["new"] == pytest.approx(1)
 
 
+def test_a_row_of_old_data_without_text_is_left_out(place, tmp_path):
+    rows = (place / "keep.csv").read_text("utf8").splitlines()
+    (tmp_path / "keep.csv").write_text("\n".join([*rows, ",good"]) + "\n", "utf8")
+    assert said(learn(place, "empty", keep=tmp_path / "keep.csv", epochs=1))["rows"] == 133
+
+
 def test_one_label_that_the_old_head_does_not_know_is_one_sentence(place, tmp_path):
     table = (place / "keep.csv").read_text("utf8") + "a story,middling\n"
     (tmp_path / "keep.csv").write_text(table, "utf8")

@@ -20,6 +20,8 @@ TASKS = ("classes", "labels", "numbers")
 PARTS = ("train", "val", "test")
 READERS = 8  # threads that hash files; they wait for the disk more than they compute
 
+UNKNOWN = "is none of the labels"  # ends the reason why a row was left out that has another label than those known
+
 Source = str | Path | NDArray
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.data.dataset import PARTS, Dataset, Options, Problem
+from headstart.data.dataset import PARTS, UNKNOWN, Dataset, Options, Problem
 from headstart.data.encoding import read_text
 from headstart.errors import DataError, UsageError
 
@@ -205,7 +205,7 @@ def read_folder(root: Path, found: Found, options: Options) -> Dataset:
     ]
     if options.classes is not None:
         problems += [
-            Problem(_relative(file, root), f"'{name}' is none of the labels")
+            Problem(_relative(file, root), f"'{name}' {UNKNOWN}")
             for file, name, _ in wanted
             if name not in options.classes
         ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.data.dataset import UNKNOWN
 from headstart.errors import DataError, UsageError
 
 MOST_INTEGER_CLASSES = 20  # more distinct integers than this are numbers
@@ -261,7 +262,7 @@ def _classes(
                 " of another or name another column with --label."
             )
     place = {name: index for index, name in enumerate(classes)}
-    bad = {row: f"'{name}' is none of the labels" for row, name in zip(rows, names, strict=True) if name not in place}
+    bad = {row: f"'{name}' {UNKNOWN}" for row, name in zip(rows, names, strict=True) if name not in place}
     kept = [row for row in rows if row not in bad]
     y = np.array([place[name] for name in names if name in place], dtype=np.int64)
     return Targets("classes", y, tuple(classes), np.array(kept, dtype=np.int64), left_out | bad, why)
@@ -285,7 +286,7 @@ def _labels(
         )
     place = {name: index for index, name in enumerate(classes)}
     strange = {row: next((name for name in names if name not in place), None) for row, names in sets.items()}
-    bad = {row: f"'{name}' is none of the labels" for row, name in strange.items() if name is not None}
+    bad = {row: f"'{name}' {UNKNOWN}" for row, name in strange.items() if name is not None}
     kept = [row for row in rows if row not in bad]
     y = np.zeros((len(kept), len(classes)), dtype=np.float32)
     for at, row in enumerate(kept):

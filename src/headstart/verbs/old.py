@@ -14,7 +14,7 @@ from headstart.adapt.keeper import Keeper
 from headstart.adapt.learn import Learner
 from headstart.adapt.old import Old
 from headstart.core.archive import opened
-from headstart.data.dataset import READS, Dataset, Options
+from headstart.data.dataset import READS, UNKNOWN, Dataset, Options
 from headstart.data.near import readable
 from headstart.data.read import read
 from headstart.data.split import choice_folds, some, within
@@ -82,7 +82,7 @@ def _read(path: str | Path, modality: str, known: Options | None) -> Dataset:
             f"--keep {path} holds {READS[data.modality]} and the data holds {READS[modality]}; give labelled "
             f"{READS[modality]} of the old task."
         )
-    strange = [each for each in data.problems if known is not None]
+    strange = [each for each in data.problems if each.why.endswith(UNKNOWN)]
     if strange:
         raise DataError(
             f"--keep {path}: {strange[0].name}: {strange[0].why}; the old head knows {_few(known)}: give data with "
