@@ -79,7 +79,7 @@ def test_a_stored_tail_ends_in_the_weights_of_a_recomputed_one(family, tmp_path)
 
 def test_a_network_that_shares_one_layer_is_refused():
     sizes = {**SIZES, "embedding_size": 8}
-    with pytest.raises(SourceError, match=r"AlbertModel .*lists of layers.*use another encoder"):
+    with pytest.raises(SourceError, match=r"AlbertModel .*lists of layers.*use another network"):
         Encoder(AutoModel.from_config(AutoConfig.for_model("albert", **sizes)), 3)
 
 

@@ -13,7 +13,7 @@ LAYERS = (  # a folder may import from folders on lines above its own, never fro
     {"errors", "quiet", "units", "version"},
     {"places"},
     {"core"},
-    {"engine", "data", "heads", "tasks", "retain"},
+    {"engine", "data", "heads", "language", "retain"},
     {"rank", "mismatch", "sources"},
     {"adapt", "pretrain", "meta"},
     {"study"},

@@ -108,3 +108,25 @@ class Regress:
         residual = (out - y).double().pow(2).sum(0)
         spread = (y - y.mean(0)).double().pow(2).sum(0)
         return (1 - residual / spread).mean().item()
+
+
+@dataclass(frozen=True)
+class Generate:
+    """The next token. out: (b, t) -log p of each token that is told and 0 elsewhere; y: (b,) how many are told.
+
+    Attributes:
+        told: tokens that a row has to tell in the mean over all training rows. Batches are divided by it, not by their
+            own count, so that every token weighs the same however rows are batched.
+    """
+
+    paired: ClassVar[bool] = False
+
+    told: float
+
+    def loss(self, out: Tensor, y: Tensor) -> Tensor:
+        """Nats per told token."""
+        return out.sum(1).mean() / self.told
+
+    def score(self, out: Tensor, y: Tensor) -> float:
+        """Mean log probability of the told tokens in nats, at most 0; exp(-score) is the perplexity."""
+        return -(out.double().sum() / y.sum().clamp_min(1)).item()

@@ -7,16 +7,16 @@ passing their input through. Masks, rotary tables and relative biases are made b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PretrainedConfig
 
 from headstart.core.stack import HEARD, Stack, State, on_h
 from headstart.errors import SourceError
+from headstart.sources.layers import config_of, entering, layers_of, masked_mean, noting, passing
 
 TOLERANCE = 1e-5
 
@@ -37,8 +37,8 @@ class Encoder(Stack):
     """
 
     def __init__(self, network: nn.Module, outputs: int) -> None:
-        layers = _layers(network)
-        width = _config(network).hidden_size
+        layers = layers_of(network)
+        width = config_of(network).hidden_size
         after = _modules_after(network)
         entry = [module for name, module in network.named_children() if name.startswith("embeddings")]
         taken = {id(p) for module in (*entry, *layers, *after) for p in module.parameters()}
@@ -61,7 +61,7 @@ class Encoder(Stack):
     @property
     def vocabulary(self) -> int:
         """How many token ids there are."""
-        return _config(self._network[0]).vocab_size
+        return config_of(self._network[0]).vocab_size
 
     def forward(self, state: State, start: int = 0, stop: int | None = None, hear: Sequence[str] = ()) -> State:
         """Run blocks [start, stop)."""
@@ -73,9 +73,9 @@ class Encoder(Stack):
 
     def _hearing(self, state: State, start: int, stop: int, hear: Sequence[str]) -> State:
         cuts = [cut for cut in range(start + 1, stop) if self.names[cut - 1] in hear]
-        with _noting([self._layers[cut - 1] for cut in cuts]) as kept:
+        with noting([self._layers[cut - 1] for cut in cuts]) as kept:
             out = self._through(state, start, stop)
-        heard = {HEARD + self.names[cut - 1]: _mean(h, state["mask"]) for cut, h in zip(cuts, kept, strict=True)}
+        heard = {HEARD + self.names[cut - 1]: masked_mean(h, state["mask"]) for cut, h in zip(cuts, kept, strict=True)}
         if self.names[stop - 1] in hear:
             heard[HEARD + self.names[stop - 1]] = self.tap(out, stop)
         return {**out, **heard}
@@ -89,7 +89,7 @@ class Encoder(Stack):
 
     def tap(self, state: State, cut: int) -> Tensor:
         """(b, d): the state before block `cut`, averaged over the mask where it is not pooled yet."""
-        return state["h"] if cut == len(self) - 1 else _mean(state["h"], state["mask"])
+        return state["h"] if cut == len(self) - 1 else masked_mean(state["h"], state["mask"])
 
     def taps(self, state: State, cuts: Sequence[int]) -> list[Tensor]:
         """The pooled states before these blocks, in one pass.
@@ -99,19 +99,20 @@ class Encoder(Stack):
         """
         network, last, mask = self._network[0], len(self) - 1, state["mask"]
         inner = [self._layers[cut - 1] for cut in cuts if cut < last]
-        with _noting(inner) as kept:
+        with noting(inner) as kept:
             whole = network(input_ids=state["ids"], attention_mask=mask.long())[0]
-        return [_mean(h, mask) for h in (*kept, *([whole] if last in cuts else []))]
+        return [masked_mean(h, mask) for h in (*kept, *([whole] if last in cuts else []))]
 
     def _through(self, state: State, start: int, stop: int) -> State:
         """Blocks [start, stop) of the network; start < stop < len(self)."""
         network, mask = self._network[0], state["mask"]
         given = {"input_ids": state["ids"]} if start == 0 else {"inputs_embeds": state["h"]}
-        passing = ((), ()) if start == 0 else (self._entry, self._layers[: start - 1])
-        with _passing(passing[0], 0), _passing(passing[1], self._arity):
+        entry, below = ((), ()) if start == 0 else (self._entry, self._layers[: start - 1])
+        with passing(entry, 0), passing(below, self._arity):
             if stop == len(self) - 1:
-                return {"h": _mean(network(attention_mask=mask.long(), **given)[0], mask)}
-            return {"h": _entering(self._layers[stop - 1], network, mask, given), "mask": mask}
+                return {"h": masked_mean(network(attention_mask=mask.long(), **given)[0], mask)}
+            run = partial(network, attention_mask=mask.long(), **given)
+            return {"h": entering(self._layers[stop - 1], run), "mask": mask}
 
     def _note_arity(self, _: nn.Module, args: tuple[Any, ...], out: object) -> None:
         self._arity = len(out) if isinstance(out, tuple) else 0
@@ -121,13 +122,13 @@ class Encoder(Stack):
         network = self._network[0]
         training = self.training
         self.eval()
-        vocabulary = _config(network).vocab_size
+        vocabulary = config_of(network).vocab_size
         ids = torch.randint(min(5, vocabulary - 1), vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
         mask = torch.ones(2, 7, dtype=torch.bool)
         mask[1, 5:] = False
         with torch.no_grad():
             hook = self._layers[0].register_forward_hook(self._note_arity)
-            want = _mean(network(input_ids=ids, attention_mask=mask.long())[0], mask)
+            want = masked_mean(network(input_ids=ids, attention_mask=mask.long())[0], mask)
             hook.remove()
             for cut in range(len(self)):
                 state = self({"ids": ids, "mask": mask}, stop=cut)
@@ -140,35 +141,6 @@ class Encoder(Stack):
         self.train(training)
 
 
-def _mean(h: Tensor, mask: Tensor) -> Tensor:
-    """(b, t, d) with a mask (b, t) -> (b, d): mean over the unmasked positions."""
-    weight = mask.unsqueeze(-1).float()  # a sum over many tokens needs more digits than bfloat16 has
-    return (h * weight).sum(1) / weight.sum(1).clamp_min(1)
-
-
-class _Stopped(Exception):
-    def __init__(self, h: Tensor) -> None:
-        self.h = h
-
-
-def _config(network: nn.Module) -> PretrainedConfig:
-    config = network.config
-    assert isinstance(config, PretrainedConfig)  # of every transformers network
-    return config
-
-
-def _layers(network: nn.Module) -> Sequence[nn.Module]:
-    lists = [
-        m for m in network.modules() if isinstance(m, nn.ModuleList) and len(m) == _config(network).num_hidden_layers
-    ]
-    if len(lists) != 1:
-        raise SourceError(
-            f"{type(network).__name__} has {len(lists)} lists of layers that could be cut, where 1 is needed "
-            "(an ALBERT shares one layer and has none); use another encoder."
-        )
-    return list(lists[0])
-
-
 def _modules_after(network: nn.Module) -> list[nn.Module]:
     """A final norm beside the layers, where the architecture has one."""
     return [m for name, m in network.named_children() if name in ("final_norm", "norm")]
@@ -178,59 +150,3 @@ def _owns_untaken(module: nn.Module, taken: set[int]) -> bool:
     """Whether a leaf module has parameters of its own that no other block took: relative positions, a pooler."""
     own = list(module.parameters(recurse=False))
     return bool(own) and not any(True for _ in module.children()) and all(id(p) not in taken for p in own)
-
-
-def _entering(layer: nn.Module, network: nn.Module, mask: Tensor, given: dict[str, Tensor]) -> Tensor:
-    """The hidden states that enter a layer."""
-
-    def stop(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
-        raise _Stopped(_first_states(args, named))
-
-    hook = layer.register_forward_pre_hook(stop, with_kwargs=True)
-    try:
-        network(attention_mask=mask.long(), **given)
-    except _Stopped as stopped:
-        return stopped.h
-    finally:
-        hook.remove()
-    raise SourceError(f"{type(network).__name__} never entered {type(layer).__name__}; it cannot be cut there.")
-
-
-@contextmanager
-def _noting(layers: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """Inside, the hidden states that enter each layer are kept, in the order of the layers."""
-    kept: list[Any] = [None] * len(layers)
-    hooks = []
-    for place, layer in enumerate(layers):
-
-        def keep(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any], place: int = place) -> None:
-            kept[place] = _first_states(args, named)
-
-        hooks.append(layer.register_forward_pre_hook(keep, with_kwargs=True))
-    try:
-        yield kept
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-@contextmanager
-def _passing(modules: Sequence[nn.Module], arity: int) -> Iterator[None]:
-    """These modules return the hidden states that they are given, in a tuple of `arity` where layers do so."""
-
-    def forward(*args: Any, **named: Any) -> Any:
-        h = _first_states(args, named)
-        return (h, *(None,) * (arity - 1)) if arity else h
-
-    for module in modules:
-        module.forward = forward
-    try:
-        yield
-    finally:
-        for module in modules:
-            del module.forward  # the class's own forward shows again
-
-
-def _first_states(args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
-    candidates = [*args, named.get("hidden_states"), named.get("inputs_embeds")]
-    return next(c for c in candidates if isinstance(c, Tensor) and c.ndim == 3 and c.is_floating_point())

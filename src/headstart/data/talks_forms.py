@@ -1,0 +1,138 @@
+"""The forms in which people write talks: OpenAI's messages, ShareGPT's conversations, Schema-Guided Dialogue's turns.
+
+`talks_columns` has those of two columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from headstart.data.talks_records import Record, text_of
+
+SYSTEMS = ("system", "system_prompt")  # fields beside a talk that hold its system turn
+
+
+@dataclass(frozen=True)
+class Example:
+    """One record as it was read, before it is checked.
+
+    Attributes:
+        turns: (role, text) in their order.
+        references: every summary of the document, the one to learn first; empty for other kinds.
+        group: what must stay together, or None.
+        name: its own id, or None.
+    """
+
+    turns: tuple[tuple[str, str], ...]
+    references: tuple[str, ...] = ()
+    group: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the records of one file are read.
+
+    Attributes:
+        kind: chat or summaries.
+        why: one sentence of what shows the form.
+        read: a record -> its example, or why it has none.
+    """
+
+    kind: str
+    why: str
+    read: Callable[[Record], Example | str]
+
+
+@dataclass(frozen=True)
+class Chat:
+    """Where a form of talks keeps what.
+
+    Attributes:
+        field: the list of turns in a record.
+        role, text: the fields of a turn.
+        roles: word in small letters -> role.
+        owner: whose form it is.
+    """
+
+    field: str
+    role: str
+    text: str
+    roles: Mapping[str, str]
+    owner: str
+
+
+WORDS = {"system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant"}
+CHATS = (
+    Chat("messages", "role", "content", WORDS, "OpenAI"),
+    Chat("conversations", "from", "value", WORDS, "ShareGPT"),
+    Chat("conversations", "role", "content", WORDS, "ShareGPT"),
+    # the system of these dialogues is the one that answers
+    Chat("turns", "speaker", "utterance", {"user": "user", "system": "assistant"}, "Schema-Guided Dialogue"),
+)
+
+
+def find_chat(records: Sequence[Record], columns: Sequence[str]) -> Form | None:
+    """The form of records that hold lists of turns, or None.
+
+    Args:
+        records: all of a file.
+        columns: names of fields that most of them have.
+    """
+    likely = [chat for chat in CHATS if chat.field in columns]
+    if not likely:
+        return None
+    chat = max(likely, key=lambda chat: sum(_holds(chat, record) for record in records))
+    why = f"the records hold '{chat.field}' with '{chat.role}' and '{chat.text}', as {chat.owner} writes talks"
+    return Form("chat", why, lambda record: with_system(_example(chat, record), record))
+
+
+def with_system(example: Example | str, record: Record, used: Sequence[str | None] = ()) -> Example | str:
+    """The example with the system turn that a field beside it holds, where it has none of its own.
+
+    Args:
+        example: or why there is none, which comes back as it is.
+        record: where it was read from.
+        used: fields that were read already.
+    """
+    if isinstance(example, str) or any(role == "system" for role, _ in example.turns):
+        return example
+    for name in SYSTEMS:
+        value = record.get(name)
+        text = text_of(value) if name not in used and isinstance(value, str) else None
+        if text:
+            return replace(example, turns=(("system", text), *example.turns))
+    return example
+
+
+def _holds(chat: Chat, record: Record) -> bool:
+    """Whether any turn has both fields."""
+    turns = record.get(chat.field)
+    return isinstance(turns, list) and any(
+        isinstance(turn, Mapping) and chat.role in turn and chat.text in turn for turn in turns
+    )
+
+
+def _example(chat: Chat, record: Record) -> Example | str:
+    turns = record.get(chat.field)
+    if not isinstance(turns, list):
+        return f"'{chat.field}' is no list of turns"
+    said = []
+    for place, turn in enumerate(turns, 1):
+        if not isinstance(turn, Mapping) or chat.role not in turn:
+            return f"turn {place} is no object with '{chat.role}' and '{chat.text}'"
+        role = chat.roles.get(str(turn[chat.role]).strip().lower())
+        if role is None:
+            return f"turn {place} is by '{turn[chat.role]}', and the roles known here are {', '.join(chat.roles)}"
+        text = text_of(turn.get(chat.text))
+        if text is None:
+            return f"turn {place} holds something other than text, and only text can be learned"
+        said.append((role, text))
+    group = record.get("services") if chat.field == "turns" else None
+    name = record.get("dialogue_id")
+    return Example(
+        tuple(said),
+        group=", ".join(str(service) for service in group) if isinstance(group, list) else None,
+        name=str(name) if isinstance(name, str | int) else None,
+    )

@@ -1,0 +1,1 @@
+"""What generated language is worth: overlap with references, repetition, recall of training text, instructions kept."""

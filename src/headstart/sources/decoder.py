@@ -1,0 +1,216 @@
+"""Any transformers language model as a Stack, without rewriting its forward.
+
+Stop and substitute, as for encoders: to run blocks [0, k) the network's own forward runs until layer k is entered; to
+run blocks [k, n) the same forward runs with earlier layers passing their input through, and what was kept enters there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.core.stack import HEARD, Stack, State
+from headstart.errors import SourceError
+from headstart.sources.layers import (
+    config_of,
+    entered_with,
+    entering,
+    layers_of,
+    masked_mean,
+    noting,
+    passing,
+)
+from headstart.sources.next_token import surprise
+
+TOLERANCE = 1e-4
+
+
+class Head(nn.Module):
+    """Hidden states to logits; where the state says which token is `next`, to -log p of it in its place.
+
+    Args:
+        linear: of the network. Where its weight is that of the embedding it is not a parameter of this block too: it
+            learns where the embedding does.
+        tied: whether it is.
+        cap: of the logits, for networks that bend them by tanh.
+    """
+
+    def __init__(self, linear: nn.Linear, tied: bool, cap: float | None) -> None:
+        super().__init__()
+        self._linear = (linear,)  # in a tuple: not registered
+        if not tied:
+            self.linear = linear
+        self.cap = cap
+        self.dtype: torch.dtype | None = None  # of its products; None takes that of the weight
+
+    def forward(self, state: State) -> State:
+        """state["h"]: (b, t, d) -> (b, t, v) logits, or (b, t) nats with state["next"] (b, t)."""
+        linear, h = self._linear[0], state["h"]
+        weight = linear.weight if self.dtype is None else linear.weight.to(self.dtype)
+        if "next" in state:
+            y = state["next"].long()
+            each = surprise(h.flatten(0, 1), weight, y.flatten(), bias=linear.bias, cap=self.cap)
+            return {**state, "h": each.view(y.shape)}
+        z = (h.to(weight.dtype) @ weight.T).float()
+        z = z if linear.bias is None else z + linear.bias.float()
+        return {**state, "h": z if self.cap is None else self.cap * torch.tanh(z / self.cap)}
+
+
+class Decoder(Stack):
+    """embed, layer1..n, head, over a language model that stays as it is.
+
+    The input state has `ids` (b, t) int64 and `doc` (b, t) int64: tokens of one document see each other backwards and
+    those of another not at all, its positions count from 0, and 0 is padding. Between blocks `h` (b, t, d) and `doc`
+    cross, and `next` (b, t) where the input has it: the token to be told at each place, NOTHING for none. The final
+    norm rides with the last layer; parameters outside the layers belong to `embed`, which a tied head learns with.
+
+    Args:
+        network: a transformers causal language model with one list of layers that do not share weights.
+
+    Raises:
+        SourceError: no single list of layers, no linear head, or a cut at which split and unsplit outputs differ.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        body, linear = _body(network), _head(network)
+        layers = layers_of(body)
+        after = [m for name, m in body.named_children() if name in _NORMS]
+        tied = any(p is linear.weight for name, p in body.named_parameters())
+        taken = {id(p) for module in (*layers, *after) for p in module.parameters()}
+        rest = [module for module in body.modules() if _owns_untaken(module, taken)]
+        blocks: dict[str, nn.Module] = {"embed": nn.ModuleList(rest)}
+        for index, layer in enumerate(layers, 1):
+            blocks[f"layer{index}"] = nn.ModuleList([layer, *(after if index == len(layers) else [])])
+        head = Head(linear, tied, getattr(config_of(body), "final_logit_softcapping", None))
+        super().__init__({**blocks, "head": head})
+        self._network, self._body, self._layers = (network,), (body,), tuple(layers)
+        self._arity = 0  # what a layer returns: 0 a tensor, n a tuple of n
+        self._prove()
+
+    @property
+    def network(self) -> nn.Module:
+        """The network itself, whose parameters these blocks hold."""
+        return self._network[0]
+
+    @property
+    def head(self) -> Head:
+        """The last block."""
+        return self.blocks["head"]  # pyright: ignore[reportReturnType]
+
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids there are."""
+        return self.head._linear[0].weight.shape[0]
+
+    def forward(self, state: State, start: int = 0, stop: int | None = None, hear: Sequence[str] = ()) -> State:
+        """Run blocks [start, stop)."""
+        last = len(self) - 1
+        end = len(self) if stop is None else stop
+        if start < min(end, last):
+            state = self._hearing(state, start, min(end, last), hear)
+        return super().forward(state, max(start, last), max(end, last))
+
+    def train(self, mode: bool = True) -> Decoder:
+        """Set training mode of the learning blocks; held blocks stay in evaluation mode."""
+        # what lies between the blocks (a dropout on the embeddings) wakes only when the whole network learns
+        self.network.train(mode and self.depth == len(self))
+        super().train(mode)
+        return self
+
+    def tap(self, state: State, cut: int) -> Tensor:
+        """(b, d): the state before block `cut`, averaged over the tokens."""
+        return masked_mean(state["h"], state["doc"] > 0)
+
+    def _chosen(self, block: nn.Module, update: str) -> Iterator[nn.Parameter]:
+        # the head of a language model is no new one: beside adapters or norms it stays as it came
+        if block is self.blocks["head"] and self.update != "all":
+            return iter(())
+        return super()._chosen(block, update)
+
+    def _hearing(self, state: State, start: int, stop: int, hear: Sequence[str]) -> State:
+        cuts = [cut for cut in range(start + 1, stop) if self.names[cut - 1] in hear]
+        with noting([self._layers[cut - 1] for cut in cuts]) as kept:
+            out = self._through(state, start, stop)
+        heard = {
+            HEARD + self.names[cut - 1]: masked_mean(h, state["doc"] > 0) for cut, h in zip(cuts, kept, strict=True)
+        }
+        if self.names[stop - 1] in hear:
+            heard[HEARD + self.names[stop - 1]] = self.tap(out, stop)
+        return {**out, **heard}
+
+    def _through(self, state: State, start: int, stop: int) -> State:
+        """Blocks [start, stop) of the network; start < stop < len(self)."""
+        crossing = {name: state[name] for name in ("doc", "next") if name in state}
+        run = partial(_run, self._body[0], state["doc"])
+        if start == 0:
+            return {**crossing, "h": self._until(stop, partial(run, input_ids=state["ids"]))}
+        with passing(self._layers[: start - 1], self._arity), entered_with(self._layers[start - 1], state["h"]):
+            return {**crossing, "h": self._until(stop, partial(run, inputs_embeds=state["h"]))}
+
+    def _until(self, stop: int, run: partial[Tensor]) -> Tensor:
+        return run() if stop == len(self) - 1 else entering(self._layers[stop - 1], run)
+
+    def _note_arity(self, _: nn.Module, args: tuple[Any, ...], out: object) -> None:
+        self._arity = len(out) if isinstance(out, tuple) else 0
+
+    def _prove(self) -> None:
+        """Run every cut once and compare with the network itself: a hidden second path shows here."""
+        training = self.training
+        self.eval()
+        ids = torch.randint(0, self.vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
+        state = {"ids": ids, "doc": torch.tensor([[1] * 7, [1, 1, 1, 2, 2, 2, 2]])}
+        with torch.no_grad():
+            hook = self._layers[0].register_forward_hook(self._note_arity)
+            alone = [
+                self.network(input_ids=part, use_cache=False).logits for part in (ids[:1], ids[1:, :3], ids[1:, 3:])
+            ]
+            hook.remove()
+            want = torch.cat([alone[0], torch.cat(alone[1:], 1)]).float()
+            for cut in range(len(self)):
+                got = self(self(state, stop=cut), start=cut)["h"]
+                if not torch.allclose(got, want, atol=TOLERANCE, rtol=TOLERANCE):
+                    raise SourceError(
+                        f"{type(self.network).__name__} cut before block {cut} differs by "
+                        f"{(got - want).abs().max():.1e} from the uncut network, more than {TOLERANCE}; use another."
+                    )
+        self.train(training)
+
+
+_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")  # what architectures call the norm after the layers
+
+
+def _body(network: nn.Module) -> nn.Module:
+    """The network without its head."""
+    return network.base_model  # pyright: ignore[reportReturnType]
+
+
+def _head(network: nn.Module) -> nn.Linear:
+    found = network.get_output_embeddings()  # pyright: ignore[reportCallIssue]
+    if not isinstance(found, nn.Linear):
+        raise SourceError(f"{type(network).__name__} has no linear head over its tokens; use a causal language model.")
+    return found
+
+
+def _owns_untaken(module: nn.Module, taken: set[int]) -> bool:
+    own = list(module.parameters(recurse=False))
+    return bool(own) and not any(True for _ in module.children()) and all(id(p) not in taken for p in own)
+
+
+def _run(body: nn.Module, doc: Tensor, **given: Tensor) -> Tensor:
+    """(b, t, d) the last hidden states, documents apart from each other."""
+    place = torch.arange(doc.shape[1], device=doc.device)
+    begins = torch.ones_like(doc, dtype=torch.bool)
+    begins[:, 1:] = doc[:, 1:] != doc[:, :-1]
+    positions = place - torch.where(begins, place, 0).cummax(1).values
+    seen = (doc[:, :, None] == doc[:, None, :]) & (place[None, :, None] >= place[None, None, :])
+    return body(attention_mask=_as_added(seen, body), position_ids=positions, use_cache=False, **given)[0]
+
+
+def _as_added(seen: Tensor, body: nn.Module) -> Tensor:
+    """(b, 1, t, t) what is added to the attention's scores: 0 where a token is seen."""
+    dtype = next(body.parameters()).dtype
+    return torch.where(seen, 0.0, torch.finfo(dtype).min).to(dtype).unsqueeze(1)
