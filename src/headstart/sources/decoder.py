@@ -6,24 +6,15 @@ run blocks [k, n) the same forward runs with earlier layers passing their input 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from headstart.core.stack import HEARD, Stack, State
+from headstart.core.stack import State
 from headstart.errors import SourceError
-from headstart.sources.layers import (
-    config_of,
-    entered_with,
-    entering,
-    layers_of,
-    masked_mean,
-    noting,
-    passing,
-)
+from headstart.sources.layers import Layered, config_of, entered_with, entering, layers_of, leaves, passing
 from headstart.sources.next_token import surprise
 
 TOLERANCE = 1e-4
@@ -60,7 +51,7 @@ class Head(nn.Module):
         return {**state, "h": z if self.cap is None else self.cap * torch.tanh(z / self.cap)}
 
 
-class Decoder(Stack):
+class Decoder(Layered):
     """embed, layer1..n, head, over a language model that stays as it is.
 
     The input state has `ids` (b, t) int64 and `doc` (b, t) int64: tokens of one document see each other backwards and
@@ -78,23 +69,14 @@ class Decoder(Stack):
     def __init__(self, network: nn.Module) -> None:
         body, linear = _body(network), _head(network)
         layers = layers_of(body)
-        after = [m for name, m in body.named_children() if name in _NORMS]
-        tied = any(p is linear.weight for name, p in body.named_parameters())
-        taken = {id(p) for module in (*layers, *after) for p in module.parameters()}
-        rest = [module for module in body.modules() if _owns_untaken(module, taken)]
-        blocks: dict[str, nn.Module] = {"embed": nn.ModuleList(rest)}
-        for index, layer in enumerate(layers, 1):
-            blocks[f"layer{index}"] = nn.ModuleList([layer, *(after if index == len(layers) else [])])
+        after = [module for name, module in body.named_children() if name in _NORMS]
+        tied = any(p is linear.weight for p in body.parameters())
         head = Head(linear, tied, getattr(config_of(body), "final_logit_softcapping", None))
-        super().__init__({**blocks, "head": head})
-        self._network, self._body, self._layers = (network,), (body,), tuple(layers)
-        self._arity = 0  # what a layer returns: 0 a tensor, n a tuple of n
-        self._prove()
-
-    @property
-    def network(self) -> nn.Module:
-        """The network itself, whose parameters these blocks hold."""
-        return self._network[0]
+        super().__init__(network, layers, leaves(body, [*layers, *after]), after, head)
+        self._body = (body,)
+        ids = torch.randint(0, self.vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
+        state = {"ids": ids, "doc": torch.tensor([[1] * 7, [1, 1, 1, 2, 2, 2, 2]])}
+        self.prove(state, partial(self._apart, ids), len(self), TOLERANCE)
 
     @property
     def head(self) -> Head:
@@ -106,24 +88,9 @@ class Decoder(Stack):
         """How many token ids there are."""
         return self.head._linear[0].weight.shape[0]
 
-    def forward(self, state: State, start: int = 0, stop: int | None = None, hear: Sequence[str] = ()) -> State:
-        """Run blocks [start, stop)."""
-        last = len(self) - 1
-        end = len(self) if stop is None else stop
-        if start < min(end, last):
-            state = self._hearing(state, start, min(end, last), hear)
-        return super().forward(state, max(start, last), max(end, last))
-
-    def train(self, mode: bool = True) -> Decoder:
-        """Set training mode of the learning blocks; held blocks stay in evaluation mode."""
-        # what lies between the blocks (a dropout on the embeddings) wakes only when the whole network learns
-        self.network.train(mode and self.depth == len(self))
-        super().train(mode)
-        return self
-
-    def tap(self, state: State, cut: int) -> Tensor:
-        """(b, d): the state before block `cut`, averaged over the tokens."""
-        return masked_mean(state["h"], state["doc"] > 0)
+    def there(self, state: State) -> Tensor:
+        """(b, t) what is no padding."""
+        return state["doc"] > 0
 
     def _chosen(self, block: nn.Module, update: str) -> Iterator[nn.Parameter]:
         # the head of a language model is no new one: beside adapters or norms it stays as it came
@@ -131,18 +98,7 @@ class Decoder(Stack):
             return iter(())
         return super()._chosen(block, update)
 
-    def _hearing(self, state: State, start: int, stop: int, hear: Sequence[str]) -> State:
-        cuts = [cut for cut in range(start + 1, stop) if self.names[cut - 1] in hear]
-        with noting([self._layers[cut - 1] for cut in cuts]) as kept:
-            out = self._through(state, start, stop)
-        heard = {
-            HEARD + self.names[cut - 1]: masked_mean(h, state["doc"] > 0) for cut, h in zip(cuts, kept, strict=True)
-        }
-        if self.names[stop - 1] in hear:
-            heard[HEARD + self.names[stop - 1]] = self.tap(out, stop)
-        return {**out, **heard}
-
-    def _through(self, state: State, start: int, stop: int) -> State:
+    def through(self, state: State, start: int, stop: int) -> State:
         """Blocks [start, stop) of the network; start < stop < len(self)."""
         crossing = {name: state[name] for name in ("doc", "next") if name in state}
         run = partial(_run, self._body[0], state["doc"])
@@ -154,30 +110,11 @@ class Decoder(Stack):
     def _until(self, stop: int, run: partial[Tensor]) -> Tensor:
         return run() if stop == len(self) - 1 else entering(self._layers[stop - 1], run)
 
-    def _note_arity(self, _: nn.Module, args: tuple[Any, ...], out: object) -> None:
-        self._arity = len(out) if isinstance(out, tuple) else 0
-
-    def _prove(self) -> None:
-        """Run every cut once and compare with the network itself: a hidden second path shows here."""
-        training = self.training
-        self.eval()
-        ids = torch.randint(0, self.vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
-        state = {"ids": ids, "doc": torch.tensor([[1] * 7, [1, 1, 1, 2, 2, 2, 2]])}
-        with torch.no_grad():
-            hook = self._layers[0].register_forward_hook(self._note_arity)
-            alone = [
-                self.network(input_ids=part, use_cache=False).logits for part in (ids[:1], ids[1:, :3], ids[1:, 3:])
-            ]
-            hook.remove()
-            want = torch.cat([alone[0], torch.cat(alone[1:], 1)]).float()
-            for cut in range(len(self)):
-                got = self(self(state, stop=cut), start=cut)["h"]
-                if not torch.allclose(got, want, atol=TOLERANCE, rtol=TOLERANCE):
-                    raise SourceError(
-                        f"{type(self.network).__name__} cut before block {cut} differs by "
-                        f"{(got - want).abs().max():.1e} from the uncut network, more than {TOLERANCE}; use another."
-                    )
-        self.train(training)
+    def _apart(self, ids: Tensor) -> Tensor:
+        """(2, 7, v) logits of the network by itself: the second row is two documents."""
+        parts = (ids[:1], ids[1:, :3], ids[1:, 3:])
+        one, *two = [self.network(input_ids=part, use_cache=False).logits for part in parts]
+        return torch.cat([one, torch.cat(two, 1)]).float()
 
 
 _NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")  # what architectures call the norm after the layers
@@ -193,11 +130,6 @@ def _head(network: nn.Module) -> nn.Linear:
     if not isinstance(found, nn.Linear):
         raise SourceError(f"{type(network).__name__} has no linear head over its tokens; use a causal language model.")
     return found
-
-
-def _owns_untaken(module: nn.Module, taken: set[int]) -> bool:
-    own = list(module.parameters(recurse=False))
-    return bool(own) and not any(True for _ in module.children()) and all(id(p) not in taken for p in own)
 
 
 def _run(body: nn.Module, doc: Tensor, **given: Tensor) -> Tensor:

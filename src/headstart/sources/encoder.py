@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from headstart.core.stack import HEARD, Stack, State, on_h
-from headstart.errors import SourceError
-from headstart.sources.layers import config_of, entering, layers_of, masked_mean, noting, passing
+from headstart.core.stack import State, on_h
+from headstart.sources.layers import Layered, config_of, entering, layers_of, leaves, masked_mean, noting, passing
 
 TOLERANCE = 1e-5
 
 
-class Encoder(Stack):
+class Encoder(Layered):
     """embed, layer1..n, head, over a network that stays as it is.
 
     The input state has `ids` (b, t) int64 and `mask` (b, t); between blocks `h` (b, t, d) and `mask` cross; before the
@@ -38,20 +36,18 @@ class Encoder(Stack):
 
     def __init__(self, network: nn.Module, outputs: int) -> None:
         layers = layers_of(network)
-        width = config_of(network).hidden_size
-        after = _modules_after(network)
+        after = [module for name, module in network.named_children() if name in _NORMS]
         entry = [module for name, module in network.named_children() if name.startswith("embeddings")]
-        taken = {id(p) for module in (*entry, *layers, *after) for p in module.parameters()}
-        shared = [module for module in network.modules() if _owns_untaken(module, taken)]
-        blocks: dict[str, nn.Module] = {"embed": nn.ModuleList([*entry, *shared])}
-        for index, layer in enumerate(layers, 1):
-            blocks[f"layer{index}"] = nn.ModuleList([layer, *(after if index == len(layers) else [])])
-        super().__init__({**blocks, "head": on_h(nn.Linear(width, outputs))})
-        self._network = (network,)  # in a tuple: its parameters are registered once, through the blocks
-        self._layers = tuple(layers)
+        shared = leaves(network, [*entry, *layers, *after])
+        head = on_h(nn.Linear(config_of(network).hidden_size, outputs))
+        super().__init__(network, layers, [*entry, *shared], after, head)
         self._entry = tuple(entry)
-        self._arity = 0  # what a layer returns: 0 a tensor, n a tuple of n
-        self._prove()
+        vocabulary = self.vocabulary
+        ids = torch.randint(min(5, vocabulary - 1), vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
+        mask = torch.ones(2, 7, dtype=torch.bool)
+        mask[1, 5:] = False
+        whole = partial(self._pooled, mask, input_ids=ids)
+        self.prove({"ids": ids, "mask": mask}, whole, len(self) - 1, TOLERANCE)
 
     @property
     def head_linear(self) -> nn.Linear:
@@ -61,35 +57,11 @@ class Encoder(Stack):
     @property
     def vocabulary(self) -> int:
         """How many token ids there are."""
-        return config_of(self._network[0]).vocab_size
+        return config_of(self.network).vocab_size
 
-    def forward(self, state: State, start: int = 0, stop: int | None = None, hear: Sequence[str] = ()) -> State:
-        """Run blocks [start, stop)."""
-        last = len(self) - 1
-        end = len(self) if stop is None else stop
-        if start < min(end, last):
-            state = self._hearing(state, start, min(end, last), hear)
-        return super().forward(state, max(start, last), max(end, last))
-
-    def _hearing(self, state: State, start: int, stop: int, hear: Sequence[str]) -> State:
-        cuts = [cut for cut in range(start + 1, stop) if self.names[cut - 1] in hear]
-        with noting([self._layers[cut - 1] for cut in cuts]) as kept:
-            out = self._through(state, start, stop)
-        heard = {HEARD + self.names[cut - 1]: masked_mean(h, state["mask"]) for cut, h in zip(cuts, kept, strict=True)}
-        if self.names[stop - 1] in hear:
-            heard[HEARD + self.names[stop - 1]] = self.tap(out, stop)
-        return {**out, **heard}
-
-    def train(self, mode: bool = True) -> Encoder:
-        """Set training mode of the learning blocks; held blocks stay in evaluation mode."""
-        # what lies between the blocks (a dropout beside the layers) wakes only when the whole network learns
-        self._network[0].train(mode and self.depth == len(self))
-        super().train(mode)
-        return self
-
-    def tap(self, state: State, cut: int) -> Tensor:
-        """(b, d): the state before block `cut`, averaged over the mask where it is not pooled yet."""
-        return state["h"] if cut == len(self) - 1 else masked_mean(state["h"], state["mask"])
+    def there(self, state: State) -> Tensor:
+        """(b, t) the mask."""
+        return state["mask"]
 
     def taps(self, state: State, cuts: Sequence[int]) -> list[Tensor]:
         """The pooled states before these blocks, in one pass.
@@ -97,56 +69,26 @@ class Encoder(Stack):
         Args:
             cuts: ascending, 1..len(stack) - 1.
         """
-        network, last, mask = self._network[0], len(self) - 1, state["mask"]
+        last, mask = len(self) - 1, state["mask"]
         inner = [self._layers[cut - 1] for cut in cuts if cut < last]
         with noting(inner) as kept:
-            whole = network(input_ids=state["ids"], attention_mask=mask.long())[0]
+            whole = self.network(input_ids=state["ids"], attention_mask=mask.long())[0]
         return [masked_mean(h, mask) for h in (*kept, *([whole] if last in cuts else []))]
 
-    def _through(self, state: State, start: int, stop: int) -> State:
+    def through(self, state: State, start: int, stop: int) -> State:
         """Blocks [start, stop) of the network; start < stop < len(self)."""
-        network, mask = self._network[0], state["mask"]
+        mask = state["mask"]
         given = {"input_ids": state["ids"]} if start == 0 else {"inputs_embeds": state["h"]}
         entry, below = ((), ()) if start == 0 else (self._entry, self._layers[: start - 1])
         with passing(entry, 0), passing(below, self._arity):
             if stop == len(self) - 1:
-                return {"h": masked_mean(network(attention_mask=mask.long(), **given)[0], mask)}
-            run = partial(network, attention_mask=mask.long(), **given)
+                return {"h": self._pooled(mask, **given)}
+            run = partial(self.network, attention_mask=mask.long(), **given)
             return {"h": entering(self._layers[stop - 1], run), "mask": mask}
 
-    def _note_arity(self, _: nn.Module, args: tuple[Any, ...], out: object) -> None:
-        self._arity = len(out) if isinstance(out, tuple) else 0
-
-    def _prove(self) -> None:
-        """Run every cut once and compare with the network itself: a hidden second path shows here."""
-        network = self._network[0]
-        training = self.training
-        self.eval()
-        vocabulary = config_of(network).vocab_size
-        ids = torch.randint(min(5, vocabulary - 1), vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
-        mask = torch.ones(2, 7, dtype=torch.bool)
-        mask[1, 5:] = False
-        with torch.no_grad():
-            hook = self._layers[0].register_forward_hook(self._note_arity)
-            want = masked_mean(network(input_ids=ids, attention_mask=mask.long())[0], mask)
-            hook.remove()
-            for cut in range(len(self)):
-                state = self({"ids": ids, "mask": mask}, stop=cut)
-                got = self(state, start=cut, stop=len(self) - 1)["h"]
-                if not torch.allclose(got, want, atol=TOLERANCE):
-                    raise SourceError(
-                        f"{type(network).__name__} cut before block {cut} differs by {(got - want).abs().max():.1e} "
-                        f"from the uncut network, more than {TOLERANCE}; use another network, or depth 1 only."
-                    )
-        self.train(training)
+    def _pooled(self, mask: Tensor, **given: Tensor) -> Tensor:
+        """(b, d) the network's own last output, averaged over the mask."""
+        return masked_mean(self.network(attention_mask=mask.long(), **given)[0], mask)
 
 
-def _modules_after(network: nn.Module) -> list[nn.Module]:
-    """A final norm beside the layers, where the architecture has one."""
-    return [m for name, m in network.named_children() if name in ("final_norm", "norm")]
-
-
-def _owns_untaken(module: nn.Module, taken: set[int]) -> bool:
-    """Whether a leaf module has parameters of its own that no other block took: relative positions, a pooler."""
-    own = list(module.parameters(recurse=False))
-    return bool(own) and not any(True for _ in module.children()) and all(id(p) not in taken for p in own)
+_NORMS = ("final_norm", "norm")  # what architectures call a norm after the layers
