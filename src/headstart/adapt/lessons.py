@@ -117,7 +117,7 @@ def lessons(speaker: Speaker, talks: Sequence[Talk], width: int, *, keep: str = 
     if not pieces:
         why = left_out[0][1] if left_out else "there are no talks; give at least one."
         raise DataError(why)
-    rows = packed([len(piece.ids) for piece in pieces], width)
+    rows = packed([len(piece) for piece in pieces], width)
     talk_of = np.full((len(rows), max(len(row) for row in rows)), -1, np.int64)
     for row, members in enumerate(rows):
         talk_of[row, : len(members)] = [owner[at] for at in members]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.core.examples import Arrays, Examples
@@ -40,10 +40,10 @@ def outputs(stack: Stack, data: Examples, *, batch: int = 256) -> Tensor:
 
 
 @contextmanager
-def evaluating(stack: Stack) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Evaluation mode inside, each module's own mode again after."""
-    modes = [(module, module.training) for module in stack.modules()]
-    stack.eval()
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
     try:
         yield
     finally:

@@ -25,6 +25,9 @@ class Piece:
     ids: NDArray[np.int64]
     told: NDArray[np.bool_]
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
 
 def packed(lengths: Sequence[int], width: int) -> list[list[int]]:
     """Positions of the documents of each row: the longest first, each into the fullest row that has room.
@@ -71,14 +74,14 @@ def laid_out(pieces: Sequence[Piece], width: int) -> dict[str, NDArray[np.int64]
         `ids`, `doc` (1, 2, ... for the documents of a row, 0 for padding) and `next` (the token to be told at each
         place, or NOTHING), each (rows, width).
     """
-    rows = packed([len(piece.ids) for piece in pieces], width)
+    rows = packed([len(piece) for piece in pieces], width)
     ids, doc = np.zeros((len(rows), width), np.int64), np.zeros((len(rows), width), np.int64)
     following = np.full((len(rows), width), NOTHING, np.int64)
     for row, members in enumerate(rows):
         start = 0
         for number, at in enumerate(members, 1):
             piece = pieces[at]
-            end = start + len(piece.ids)
+            end = start + len(piece)
             ids[row, start:end], doc[row, start:end] = piece.ids, number
             following[row, start : end - 1] = np.where(piece.told[1:], piece.ids[1:], NOTHING)
             start = end

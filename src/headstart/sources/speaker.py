@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headstart.data.packing import Piece
 from headstart.data.talks import PLAIN, Talk, Turn
 from headstart.errors import DataError, SourceError
 
 ASSISTANT = "assistant"
+Spelt = TypeVar("Spelt", bound=Sized)  # turns in tokens, in one form or another
 _SLACK = 8  # tokens by which a text is cut shorter than need be: cutting changes how its end is tokenised
 
 
@@ -96,20 +96,13 @@ class Speaker:
             ids = self.ids(turns[0].text)
             return ids[-width:] if keep == "end" else ids[:width], max(0, len(ids) - width)
         spare = 1 if turns[-1].role == ASSISTANT else 0
-        kept, whole = list(turns), None
-        while True:
-            ids = self.prompt(kept)
-            whole = len(ids) if whole is None else whole
-            over = len(ids) - width
-            if over <= 0:
-                return ids, whole - len(ids)
-            shorter = _without_oldest(kept, spare) or self._shortened(kept, over, keep)
-            if shorter is None:
-                raise DataError(
-                    f"a prompt of {whole} tokens can be shortened to {len(ids)}, which do not fit the {width} that it "
-                    "may have; shorten what the system says, or ask for a shorter answer."
-                )
-            kept = shorter
+        ids, whole = self._fitted(turns, self.prompt, width, keep, spare)
+        if len(ids) > width:
+            raise DataError(
+                f"a prompt of {whole} tokens can be shortened to {len(ids)}, which do not fit the {width} that it "
+                "may have; shorten what the system says, or ask for a shorter answer."
+            )
+        return ids, whole - len(ids)
 
     def spoken(self, talk: Talk, width: int, *, keep: str = "end") -> Spoken:
         """A talk in at most `width` tokens, of which the answers are told.
@@ -123,20 +116,31 @@ class Speaker:
         """
         if talk.turns[0].role == PLAIN:
             return self._plain(talk.turns[0].text, width)
-        turns, whole = list(talk.turns), None
-        while True:
-            piece = self._piece(turns)
-            whole = len(piece.ids) if whole is None else whole
-            over = len(piece.ids) - width
-            if over <= 0:
-                return Spoken((piece,), whole - len(piece.ids))
-            shorter = _without_oldest(turns) or self._shortened(turns, over, keep)
+        piece, whole = self._fitted(talk.turns, self._piece, width, keep, spare=1)
+        if len(piece) > width:
+            raise DataError(
+                f"{talk.name} has answers of {int(piece.told.sum())} tokens that do not fit the window of {width}; "
+                "shorten them, or give a larger window."
+            )
+        return Spoken((piece,), whole - len(piece))
+
+    def _fitted(
+        self,
+        turns: Sequence[Turn],
+        spell: Callable[[Sequence[Turn]], Spelt],
+        width: int,
+        keep: str,
+        spare: int,
+    ) -> tuple[Spelt, int]:
+        """Turns in tokens, by the rule of `spoken` as short as they have to be or can be, and their length before."""
+        made = spell(turns)
+        whole = len(made)
+        while len(made) > width:
+            shorter = _without_oldest(turns, spare) or self._shortened(turns, len(made) - width, keep)
             if shorter is None:
-                raise DataError(
-                    f"{talk.name} has answers of {int(piece.told.sum())} tokens that do not fit the window of {width}; "
-                    "shorten them, or give a larger window."
-                )
-            turns = shorter
+                break
+            turns, made = shorter, spell(shorter)
+        return made, whole
 
     def _plain(self, text: str, width: int) -> Spoken:
         ids = np.array([*self.ids(text), self.end], np.int64)
@@ -205,14 +209,5 @@ def unknown_share(speaker: Speaker, texts: Sequence[str]) -> float:
     for text in texts:
         ids = speaker.ids(text)
         count += len(ids)
-        strange += sum(_is_strange(tokenizer.decode([token])) or token == tokenizer.unk_token_id for token in ids)
+        strange += sum("�" in tokenizer.decode([token]) or token == tokenizer.unk_token_id for token in ids)
     return strange / max(1, count)
-
-
-def _is_strange(text: str) -> bool:
-    return "�" in text
-
-
-def lengths_of(spoken: Sequence[Spoken]) -> NDArray[np.int64]:
-    """Tokens of each talk."""
-    return np.array([sum(len(piece.ids) for piece in each.pieces) for each in spoken], np.int64)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import GenerationConfig, GenerationMixin, PreTrainedModel, StoppingCriteriaList
 
+from headstart.core.evaluate import evaluating
 from headstart.data.talks import Turn
 from headstart.errors import SourceError, UsageError
 from headstart.sources.decoding import Decoding, processors
@@ -164,7 +164,7 @@ class Writer:
         """Answer prompts together, each into its transcript."""
         ids, mask = _padded(prompts, self.speaker.end)
         device = self.network.device
-        with _resting(self.network):
+        with evaluating(self.network):
             self.network.generate(  # pyright: ignore[reportCallIssue]
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
@@ -220,15 +220,3 @@ def _plain(length: int, ends: set[int], filler: int) -> GenerationConfig:
         eos_token_id=sorted(ends),
         pad_token_id=filler,
     )
-
-
-@contextmanager
-def _resting(network: nn.Module) -> Iterator[None]:
-    """Inside, every module is in evaluation mode; afterwards each is as it was."""
-    learning = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in learning:
-            module.training = True
