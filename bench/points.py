@@ -75,7 +75,7 @@ def main():
         ratio=mean_interval(ratios),
         took=took,
         megabytes=size / 1e6,
-        command="bench/points.py DATA/emotion",
+        command=f"bench/points.py {given.data.name}",
     )
 
 

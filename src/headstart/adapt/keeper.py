@@ -278,16 +278,10 @@ def best_of(rows: tuple[Tried, ...]) -> int:
     How far a guard may go says what it keeps, and not what it leaves the new task: a strong one may go all the way and
     learn little.
     """
-    there = [k for k, each in enumerate(rows) if each.chosen is not None]
-    best, most = 0, (-1.0, -np.inf)
-    for k in there:
-        mix = rows[k].chosen
-        assert mix is not None
-        if (mix.share, float(mix.fit.mean())) > most:
-            best, most = k, (mix.share, float(mix.fit.mean()))
-    for k in there:
-        one, other = rows[k].chosen, rows[best].chosen
-        if one is not None and other is not None and one.share and _clearly(one.fit, other.fit):
+    mixes = {k: each.chosen for k, each in enumerate(rows) if each.chosen is not None}
+    best = max(mixes, key=lambda k: (mixes[k].share, float(mixes[k].fit.mean())), default=0)
+    for k, mix in mixes.items():
+        if mix.share and _clearly(mix.fit, mixes[best].fit):
             best = k
     return best
 
