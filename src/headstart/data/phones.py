@@ -26,8 +26,6 @@ NATIONAL = re.compile(rf"{ALONE}0[1-9]\d{{0,4}}(?:{GAP}\d{{2,9}}){{1,5}}{END}", 
 # anything after a word such as "call me on"
 AFTER_WORDS = re.compile(rf"{ALONE}\d{{2,14}}(?:{GAP}\d{{2,8}}){{0,5}}{END}", re.ASCII)
 
-WORDS = re.compile(rf"{START}\(?\d{{2,14}}\)?(?:[ \u00a0./-]\(?\d{{2,8}}\)?){{0,5}}{END}", re.ASCII)
-
 WORDS = re.compile(
     r"\b(?:phone|telephone|tel|call|mobile|cell|cellphone|fax|whatsapp|sms|dial|ring|reach|telefon|handy|mobil)"
     r"(?:\W{1,3}(?:number|numbers|no|nr|is|at|me|us|him|her|them|on|to|under|it|its|phone|s)\b){0,4}\W{0,4}$",
