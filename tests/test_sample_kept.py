@@ -249,7 +249,8 @@ def test_what_is_lost_is_counted_on_the_rows_that_judge(place):
         lost += (was - now) / 2
     assert done.lost == pytest.approx(lost)
     assert done.lost > 0.1
-    assert "(share answered right, on rows of it that were kept)" in forgotten(done)
+    assert all(each.kept for each in done.recalls)
+    assert forgotten(done).endswith(" may be lost; judged on rows of it that were kept.")
 
 
 def test_too_few_judges_leave_it_to_the_estimate_and_new_rows_go_before_both(place):
@@ -257,10 +258,11 @@ def test_too_few_judges_leave_it_to_the_estimate_and_new_rows_go_before_both(pla
     data = table(place / "new.csv", told(("odd",), 90, 4))
     done = hs.update(few, data, cache=place / "cache", dry_run=True)
     assert [(each.name, each.rows, each.estimated) for each in done.recalls] == [("bad", 10, False), ("good", 0, True)]
-    assert "right, for 1 of 2 on rows of it that were kept" in forgotten(done)
+    assert "; for 1 of 2 judged on rows of it that were kept, for 1 of 2 estimated from the moments" in forgotten(done)
     data = table(place / "more.csv", told(("bad", "odd"), 120, 4))
     done = hs.update(few, data, cache=place / "cache", dry_run=True)
     assert [(each.rows, each.estimated) for each in done.recalls] == [(12, False), (0, True)]
+    assert "; for 1 of 2 judged on new rows of it, for 1 of 2 estimated from" in forgotten(done)
     assert done.measure == "share answered right"
 
 

@@ -25,6 +25,7 @@ class Recall:
         rows: that were judged; 0 where it was estimated.
         share: of it in what was known, 0..1.
         estimated: whether from the moments of rows that are gone.
+        kept: whether on old rows that were kept, and not on new ones.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Recall:
     rows: int
     share: float
     estimated: bool
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,12 +182,22 @@ def forgotten(u: Updated) -> str:
     lost, allowed = (each if u.task == "numbers" else 100 * each for each in (u.lost, u.limit))
     limit = " point" if unit and allowed == 1 else unit
     done = f"loses {abs(lost):.3g}{unit}" if lost >= 0.05 * (0.01 if u.task == "numbers" else 1) else "loses nothing"
-    guessed = sum(each.estimated for each in u.recalls)
-    how = "judged on new rows of it"
-    if guessed:
-        part = "" if guessed == len(u.recalls) else f" for {guessed} of {len(u.recalls)}"
-        how = f"estimated{part} from the moments of rows that are gone, which flatters a head of moments"
-    return f"Of what was known before ({u.measure}) it {done}, where {allowed:g}{limit} may be lost; {how}."
+    return f"Of what was known before ({u.measure}) it {done}, where {allowed:g}{limit} may be lost; {_how(u.recalls)}."
+
+
+def _how(recalls: Sequence[Recall]) -> str:
+    """By which rows that is known, and of how many classes, labels or numbers, where they differ."""
+    counted = {
+        "judged on new rows of it": sum(not each.estimated and not each.kept for each in recalls),
+        "judged on rows of it that were kept": sum(each.kept for each in recalls),
+        "estimated from the moments of rows that are gone, which flatters a head of moments": sum(
+            each.estimated for each in recalls
+        ),
+    }
+    ways = {how: count for how, count in counted.items() if count}
+    if len(ways) == 1:
+        return next(iter(ways))
+    return ", ".join(f"for {count} of {len(recalls)} {how}" for how, count in ways.items())
 
 
 def sentences(u: Updated) -> tuple[str, ...]:

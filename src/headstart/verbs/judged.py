@@ -12,7 +12,7 @@ from headstart.adapt.probe import Ask
 from headstart.heads import metrics
 from headstart.heads.linear import Linear
 from headstart.heads.moments import Moments
-from headstart.heads.recall import MEASURES, Asking, recaller
+from headstart.heads.recall import Asking, recaller
 from headstart.report.record import Also
 from headstart.report.updated import Recall
 from headstart.retain.kept import Sample
@@ -154,17 +154,9 @@ class Past:
             before, after = [_of_column(judged.y, out, task, k) for out in both] if real else guess[:, k]
             if np.isfinite([before, after]).all():
                 judges = int(rows[k] if real else self.judges[k])
-                found.append(Recall(name, float(before), float(after), judges, float(share), not judges))
+                kept = bool(judges) and not real
+                found.append(Recall(name, float(before), float(after), judges, float(share), not judges, kept))
         return tuple(found)
-
-    def measure(self, judged: Judged) -> str:
-        """What the recalls count, in words, and of how many columns they count it on kept rows."""
-        task, columns = judged.ask.task, len(self.names)
-        kept = int(((judged.counts(columns) < ENOUGH) & (self.judges > 0)).sum())
-        if not kept:
-            return MEASURES[task]
-        part = "" if kept == columns else f" for {kept} of {columns}"
-        return f"{MEASURES[task]},{part} on rows of it that were kept"
 
 
 def lost_of(recalls: tuple[Recall, ...]) -> float | None:

@@ -75,7 +75,7 @@ def _read(path: str | Path, modality: str, known: Options | None) -> Dataset:
     try:
         data = read(path, known)
     except DataError as error:
-        labels = f"; the old head knows {_few(known)}" if known else ""
+        labels = f"; the old head knows {_few(known)}: give data of its task" if known else ""
         raise DataError(f"--keep: {str(error).rstrip('.')}{labels}.") from None
     if data.modality != modality:
         raise UsageError(

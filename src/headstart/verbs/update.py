@@ -19,6 +19,7 @@ from headstart.core.versions import number_of
 from headstart.data.dataset import Options
 from headstart.data.split import within
 from headstart.errors import DataError, UsageError
+from headstart.heads.recall import MEASURES
 from headstart.places import cache_folder
 from headstart.quiet import hush
 from headstart.report.updated import Tried, Updated
@@ -229,7 +230,7 @@ class _Job:
             sure=sure,
             lost=lost,
             limit=self.asked.limit,
-            measure=self.past.measure(judged),
+            measure=MEASURES[rows.data.task],
             recalls=recalls,
             history=history_of(self.skill),
             notes=rows.notes,
