@@ -102,3 +102,21 @@ def test_templates_that_cannot_be_learned_from_are_one_sentence():
 def test_tokens_that_stand_for_no_character_are_counted():
     assert unknown_share(speaker(), ["hello"]) == 0
     assert unknown_share(speaker(), ["hé", "жж"]) == 0.75
+
+
+def test_an_answer_of_weight_0_is_read_and_not_told():
+    one = speaker()
+    turns = (*THREE.turns[:2], Turn("assistant", "hello", told=False), *THREE.turns[3:])
+    (whole,), (piece,) = one.spoken(THREE, 1000).pieces, one.spoken(Talk(turns, "line 3"), 1000).pieces
+    assert piece.ids.tolist() == whole.ids.tolist()
+    assert text_of(one, piece.ids[piece.told]) == "bye</s>"
+
+
+def test_the_only_answer_that_is_told_stays_however_long_the_talk():
+    one = speaker()
+    turns = (*THREE.turns[:4], Turn("assistant", "bye", told=False))
+    length = len(one.spoken(Talk(turns, "line 3"), 1000).pieces[0])
+    (piece,) = one.spoken(Talk(turns, "line 3"), length).pieces
+    assert text_of(one, piece.ids[piece.told]) == "hello</s>"
+    with pytest.raises(DataError, match="do not fit the window"):
+        one.spoken(Talk(turns, "line 3"), length - 4)

@@ -1,12 +1,10 @@
-"""Talks that cannot be used: each is refused or left out with its own sentence."""
-
-import json
+"""Talks that cannot be used: each is left out with its own sentence."""
 
 import pytest
 from said import as_lines, both, dialogue, messages, put, turns_of
 
 from headstart.data.talks_read import read_talks
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError
 
 GOOD = both("Hi", "Hello")
 
@@ -75,6 +73,18 @@ ROWS = {  # what one row holds -> why it is left out
         dialogue(0, both("a", "b") + both("c", "d")[1:]) | {"dialogue_id": None},
         "roles in a wrong order: turns 2 and 3 are both the assistant's",
     ),
+    "half_a_weight": (
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0.5}]},
+        "turn 2 has the weight 0.5, and only 0 (not to be learned) and 1 are read",
+    ),
+    "weight_in_words": (
+        {"messages": [{"role": "user", "content": "a", "weight": "none"}]},
+        'turn 1 has the weight "none", and only 0 (not to be learned) and 1 are read',
+    ),
+    "weights_of_0": (
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]},
+        "every answer has the weight 0, so there is nothing to learn",
+    ),
     "no_prompt": ({"prompt": " ", "answer": "a"}, "column 'prompt' is empty"),
     "no_answer": ({"prompt": "a", "answer": None}, "the answer in column 'answer' is empty"),
     "no_output": ({"instruction": "a", "input": "b", "output": ""}, "the answer in column 'output' is empty"),
@@ -87,6 +97,8 @@ ROWS = {  # what one row holds -> why it is left out
         {"text": "short", "summary": "longer than it"},
         "the summary has 14 characters, more than the 5 of its text; if it is no summary, say --task chat",
     ),
+    "empty_text": ({"text": " \n"}, "column 'text' is empty"),
+    "object_as_text": ({"text": {"a": 1}}, "column 'text' holds an object, and only text can be learned"),
     "list_in_a_list": (
         {"source": [["a"]], "target": ["b"]},
         "column 'source' holds an object, and only text can be learned",
@@ -134,141 +146,3 @@ def test_torn_rows_of_a_table_are_listed(tmp_path):
         ("test.csv row 1", "the answer in column 'answer' is empty"),
         ("train.csv row 2", "it has 1 cells and the table has 2 columns"),
     ]
-
-
-LINE = json.dumps(turns(*GOOD))
-NONE_KNOWN = (
-    "; give 'messages', 'conversations' or columns such as 'prompt' and 'answer', or name two columns with --prompt and"
-    " --answer."
-)
-FILES = {  # a file, its content, and the sentence
-    "a.jsonl": (
-        f"{LINE}\n\n{LINE[:-1]}\n",
-        "line 3 of '{path}' is no JSON (Expecting ',' delimiter at sign 92); write one object on each line, and correct"
-        " or delete this one.",
-    ),
-    "b.jsonl": (
-        "Hello\n",
-        "line 1 of '{path}' is no JSON (Expecting value at sign 1); write one object on each line, and correct or"
-        " delete this one.",
-    ),
-    "c.json": (
-        "[" + LINE,
-        "'{path}' begins as a list and is no valid JSON (Expecting ',' delimiter: line 1 column 94 (char 93)); write it"
-        " again, or as one object per line.",
-    ),
-    "d.json": ("[]", "'{path}' holds no objects with named fields; give at least one talk."),
-    "e.json": (
-        "[1, 2]",
-        "'{path}' holds no objects with named fields; the first problem is row 1: it is no object with named fields;"
-        " give at least one talk.",
-    ),
-    "f.jsonl": ("", "'{path}' is empty (0 bytes); give at least one talk."),
-    "g.jsonl": ("\n \n", "'{path}' holds no objects with named fields; give at least one talk."),
-    "h.csv": ("prompt,answer\n", "'{path}' holds no objects with named fields; give at least one talk."),
-    "i.csv": ("a,b\nc,d\n", "'{path}' cannot be read as talks: no talks are known with the fields a, b" + NONE_KNOWN),
-    "j.jsonl": (
-        '{"text": "a"}\n',
-        "'{path}' cannot be read as talks: no talks are known with the fields text" + NONE_KNOWN,
-    ),
-    "k.csv": (
-        "prompt,question,answer\na,b,c\n",
-        "the columns 'prompt', 'question' could each be meant; name one with --prompt.",
-    ),
-    "l.csv": (
-        "prompt,answer,reply\na,b,c\n",
-        "the columns 'answer', 'reply' could each be meant; name one with --answer.",
-    ),
-    "m.csv": (
-        "prompt,answer,article,summary\na,b,c d,e\n",
-        "'prompt' with 'answer' or 'article' with 'summary' could be learned; say --task chat or --task summaries, or"
-        " name both columns with --prompt and --answer.",
-    ),
-    "n.txt": (" \n", "no talk of '{path}' can be used; the first problem is n.txt: the text is empty; correct it."),
-    "o.docx": (
-        "x",
-        "'{path}' is of type '.docx'; give files that end in .csv, .json, .jsonl, .ndjson, .parquet, .pq, .tsv, .md or"
-        " .txt.",
-    ),
-    "p.jsonl.gz": (
-        b"\x1f\x8bx",
-        "'{path}' is gzipped and damaged (Compressed file ended before the end-of-stream marker was reached); fetch or"
-        " pack it again.",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_that_cannot_be_read_says_why(tmp_path, name):
-    content, sentence = FILES[name]
-    file = put(tmp_path, name, content)
-    with pytest.raises((DataError, UsageError)) as raised:
-        read_talks(file)
-    assert str(raised.value) == sentence.format(path=file)
-
-
-WISHES = [  # a file, what is said of it, and the sentence
-    ("a.jsonl", {"task": "talk"}, "--task talk is unknown; use one of chat, summaries, text."),
-    ("a.jsonl", {"task": "text"}, "--task text reads .md and .txt files, and '{path}' has none; drop it."),
-    ("a.jsonl", {"prompt": "x", "answer": "x"}, "--prompt and --answer both name 'x'; name two columns."),
-    ("a.jsonl", {"prompt": "x"}, "there is no column 'x' for --prompt; the columns are messages. Name one of them."),
-    ("a.txt", {"system": "x"}, "--system needs talks or columns, and '{path}' holds plain text; drop it."),
-    ("a.txt", {"answer": "x"}, "--answer needs talks or columns, and '{path}' holds plain text; drop it."),
-    (
-        "a.txt",
-        {"task": "chat"},
-        "--task chat needs questions and answers, and '{path}' holds plain text; give a table or a file of talks, or"
-        " drop it.",
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "wishes", "sentence"), WISHES)
-def test_an_option_that_a_file_cannot_follow_says_why(tmp_path, name, wishes, sentence):
-    file = put(tmp_path, name, LINE)
-    with pytest.raises(UsageError) as raised:
-        read_talks(file, **wishes)
-    assert str(raised.value) == sentence.format(path=file)
-
-
-def test_folders_whose_files_do_not_fit_together(tmp_path):
-    put(tmp_path / "none", "a.docx", "x")
-    put(tmp_path / "kinds", "a.jsonl", LINE)
-    put(tmp_path / "kinds", "b.jsonl", json.dumps({"text": "a b", "summary": "a"}))
-    put(tmp_path / "types", "a.jsonl", LINE)
-    put(tmp_path / "types", "a.csv", "prompt,answer\na,b\n")
-    put(tmp_path / "parts", "train.jsonl", LINE)
-    put(tmp_path / "parts", "more.jsonl", LINE)
-    put(tmp_path / "empty", "a.jsonl", "")
-    put(tmp_path / "empty", "b.jsonl", "")
-    sentences = {
-        "none": "'{path}' holds no file of talks or text; give files that end in .csv, .json, .jsonl, .ndjson,"
-        " .parquet, .pq, .tsv, .md or .txt.",
-        "kinds": "'a.jsonl' and 'b.jsonl' hold chat and summaries; give one kind, or say --task to read both as one.",
-        "types": "'a.csv' and 'a.jsonl' are of two types and may hold the same talks; keep one type, or name one file.",
-        "parts": "'train.jsonl' is called after a part and 'more.jsonl' is not; begin the names of all with train, val"
-        " or test, or of none.",
-        "empty": "'{path}/a.jsonl' cannot be read as talks: the file is empty (0 bytes)" + NONE_KNOWN,
-        "missing": "'{path}' does not exist; give a file of talks, a .txt or .md file, or a folder of them.",
-    }
-    for name, sentence in sentences.items():
-        with pytest.raises((DataError, UsageError)) as raised:
-            read_talks(tmp_path / name)
-        assert str(raised.value) == sentence.format(path=tmp_path / name)
-
-
-def test_an_empty_file_beside_others_is_a_problem(tmp_path):
-    put(tmp_path, "train.jsonl", LINE)
-    put(tmp_path, "val.jsonl", "")
-    talks = read_talks(tmp_path)
-    assert talks.part is not None
-    assert talks.part.tolist() == ["train"]
-    assert [(problem.name, problem.why) for problem in talks.problems] == [("val.jsonl", "the file is empty (0 bytes)")]
-
-
-def test_what_is_no_parquet_and_json_without_an_end(tmp_path):
-    with pytest.raises(DataError, match="cannot be read as Parquet"):
-        read_talks(put(tmp_path, "a.parquet", b"PAR1 no"))
-    deep = put(tmp_path, "deep.jsonl", '{"messages": ' + "[" * 100_000)
-    with pytest.raises(DataError, match=r"line 1 of .* is no JSON"):
-        read_talks(deep)

@@ -2,10 +2,14 @@
 
 import random
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
+from said import turns_of
 
-from headstart.data.personal import KINDS, found, iban, luhn, masked
+from headstart.data.personal import KINDS, found, iban, luhn, masked, masked_talks
+from headstart.data.talks import Talk, Talks, Turn
 
 REAL = [  # a text, and what it becomes
     ("Write to jane.doe+x@mail.example.org.", "Write to [mail]."),
@@ -159,3 +163,44 @@ def test_long_texts_of_any_shape_take_little_time(text):
     begin = time.perf_counter()
     masked(text)
     assert time.perf_counter() - begin < 5
+
+
+def test_talks_are_masked_in_every_turn_and_summary():
+    mail, other = "a@example.org", "b@example.org"
+    talks = Talks(
+        path=Path("a.jsonl"),
+        kind="summaries",
+        talks=(
+            Talk((Turn("system", "Be kind."), Turn("user", f"I am {mail}, {mail}"), Turn("assistant", "Hi")), "line 1"),
+            Talk((Turn("user", "Who?"), Turn("assistant", "Me")), "line 2"),
+            Talk((Turn("user", "Call 415-555-0199"), Turn("assistant", mail, told=False)), "line 3"),
+            Talk((Turn("user", "A long text"), Turn("assistant", "short")), "line 4"),
+        ),
+        part=np.array(["train", "val", "train", "test"]),
+        groups=None,
+        references=(("Hi",), ("Me",), (mail,), ("short", f"by {other}")),
+        because={},
+        problems=(),
+    )
+    before = talks.keys
+    new, seen = masked_talks(talks)
+    assert turns_of(new) == [
+        [("system", "Be kind."), ("user", "I am [mail], [mail]"), ("assistant", "Hi")],
+        [("user", "Who?"), ("assistant", "Me")],
+        [("user", "Call [phone]"), ("assistant", "[mail]")],
+        [("user", "A long text"), ("assistant", "short")],
+    ]
+    assert new.references == (("Hi",), ("Me",), ("[mail]",), ("short", "by [mail]"))
+    assert [turn.told for turn in new.talks[2].turns] == [True, False]
+    assert seen.counts == dict.fromkeys(KINDS, 0) | {"mail": 4, "phone": 1}
+    assert (seen.rows, seen.texts) == ((0, 2, 3), 3)
+    assert [old == key for old, key in zip(before, new.keys, strict=True)] == [False, True, False, True]
+    assert talks.talks[2].turns[1].text == mail  # what was given is as it was
+    again, none = masked_talks(new)
+    assert (turns_of(again), none.rows, sum(none.counts.values())) == (turns_of(new), (), 0)
+
+
+def test_talks_without_summaries_are_masked_too():
+    talk = Talk((Turn("text", "from 192.168.1.17"),), "a.txt")
+    new, seen = masked_talks(Talks(Path("a.txt"), "text", (talk,), None, None, None, {}, ()))
+    assert (turns_of(new), new.references, seen.rows) == ([[("text", "from [ip]")]], None, (0,))

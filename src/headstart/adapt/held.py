@@ -24,7 +24,7 @@ from headstart.data.tokens import chunks, open_tokenizer
 from headstart.engine.openvino import Batch, is_there, open_compiled
 from headstart.errors import EngineError
 from headstart.sources.card import Card, card_of
-from headstart.sources.fetch import path_of
+from headstart.sources.folder import tokenizer_of
 from headstart.sources.safe import refuse_code
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Held:
         return self._collect(pairs, len(data), progress)
 
     def _texts(self, data: Dataset, progress: Progress | None) -> list[NDArray]:
-        cut = chunks(open_tokenizer(path_of(self.card, "tokenizer", self.cache), self.card.size), data.texts)
+        cut = chunks(open_tokenizer(tokenizer_of(self.card, self.cache), self.card.size), data.texts)
         values = self._collect(cut.batches(tokens=_TOKENS), len(cut.ids), _scaled(progress, len(cut.ids), len(data)))
         return [cut.pooled(value) for value in values]
 

@@ -16,7 +16,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.pictures import Preparation, load
 from headstart.data.tokens import Chunks, chunks, open_tokenizer, pad
 from headstart.sources.card import Card
-from headstart.sources.fetch import path_of
+from headstart.sources.folder import tokenizer_of
 
 
 def examples_of(
@@ -36,7 +36,7 @@ def examples_of(
 
 def texts_of(data: Dataset, card: Card, cache: Path) -> tuple[Examples, Chunks]:
     """One example for each chunk of the texts, and the chunks."""
-    cut = chunks(open_tokenizer(path_of(card, "tokenizer", cache), card.size), data.texts)
+    cut = chunks(open_tokenizer(tokenizer_of(card, cache), card.size), data.texts)
 
     def read(rows: NDArray[np.int64]) -> Arrays:
         batch = pad([cut.ids[row] for row in rows], max(len(cut.ids[row]) for row in rows))

@@ -41,6 +41,11 @@ class Lessons:
     left_out: tuple[tuple[str, str], ...]
 
     @property
+    def width(self) -> int:
+        """Tokens of a row, padding included."""
+        return self.arrays["ids"].shape[1]
+
+    @property
     def tokens(self) -> int:
         """Without padding."""
         return int((self.arrays["doc"] > 0).sum())
@@ -73,14 +78,16 @@ class Lessons:
             done: told after each batch how many rows were judged in it.
         """
         device, out = device_of(stack), np.zeros(self.arrays["ids"].shape)
-        autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-        with evaluating(stack), torch.no_grad(), autocast:
+        fast, before = precision == "bfloat16", stack.head.dtype
+        stack.head.dtype = torch.bfloat16 if fast else None
+        with evaluating(stack), torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=fast):
             for start in range(0, len(out), _JUDGED):
                 part = slice(start, start + _JUDGED)
                 state = {name: torch.from_numpy(array[part]).to(device) for name, array in self.arrays.items()}
                 out[part] = stack(state)["h"].float().cpu().numpy()
                 if done:
                     done(len(out[part]))
+        stack.head.dtype = before
         return self._by_talk(out)
 
     def _by_talk(self, values: NDArray) -> NDArray:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from headstart.core.skill import TAIL
+from headstart.core.stack import Stack
 from headstart.errors import UsageError
-from headstart.sources.load import LORA_A, LORA_B, Pretrained
+from headstart.sources.load import LORA_A, LORA_B
 
 RANK = 8
 _SCALE = 2.0  # of what an adapter adds, over its product
@@ -24,6 +25,7 @@ class Adapters:
     Args:
         stack: gets them in place.
         depth: blocks that learn.
+        rank: of A and B.
         seed: of A.
 
     Raises:
@@ -33,7 +35,7 @@ class Adapters:
         Hu et al., 2021, arXiv:2106.09685, section 4.1.
     """
 
-    def __init__(self, stack: Pretrained, depth: int, *, rank: int = RANK, seed: int = 0) -> None:
+    def __init__(self, stack: Stack, depth: int, *, rank: int = RANK, seed: int = 0) -> None:
         try:
             from peft import LoraConfig
             from peft.tuners.lora import LoraModel
@@ -54,6 +56,15 @@ class Adapters:
                 f"depth {depth} has no linear layer or ordinary convolution for an adapter; use a greater --depth, "
                 "or --update norms."
             )
+
+    def scale(self, share: float) -> None:
+        """Let the adapters add this share of what they learned; with 0 the network is as it was, bit for bit."""
+        for tuner in self._tuners.values():
+            for module in tuner.model.modules():
+                if _is_adapted(module):
+                    module.enable_adapters(bool(share))
+                    if share:
+                        module.scaling["default"] = _SCALE * share
 
     def take_out(self) -> dict[str, NDArray]:
         """The stack as it was before, bit for bit, and what was learned: TAIL + weight + LORA_A or LORA_B -> values.

@@ -15,7 +15,7 @@ from headstart.data.encoding import mended
 from headstart.data.pictures import batches
 from headstart.data.tokens import open_tokenizer
 from headstart.mismatch import surface
-from headstart.sources.fetch import path_of
+from headstart.sources.folder import tokenizer_of
 
 SURFACE = "surface"
 _VERSION = 1  # of what is measured on the surface; another number measures anew
@@ -74,7 +74,7 @@ def _pictures(held: Held, data: Dataset, store: Store) -> tuple[NDArray, Dataset
 
 def _texts(held: Held, data: Dataset) -> NDArray:
     """The surface of the texts; pieces are those of the network's tokenizer, up to its window."""
-    tokenizer = open_tokenizer(path_of(held.card, "tokenizer", held.cache), held.card.size)
+    tokenizer = open_tokenizer(tokenizer_of(held.card, held.cache), held.card.size)
     # capitals that the network does not see are none of its surface
     uncased = all(tokenizer.encode(each).ids == tokenizer.encode(each.lower()).ids for each in "AQZ")
     pieces = np.zeros((len(data), 2))

@@ -27,7 +27,7 @@ from headstart.core.fit import fit, seconds_per_step
 from headstart.core.memory import free_memory, pieces_that_fit, step_bytes
 from headstart.core.plan import Plan, Run
 from headstart.core.skill import TAIL
-from headstart.core.stack import on_h
+from headstart.core.stack import Stack, on_h
 from headstart.core.store import Store
 from headstart.core.task import Classify, Contrast, Label, Regress, Task
 from headstart.data.dataset import Dataset
@@ -124,7 +124,7 @@ def tune(
     step = partial(seconds_per_step, stack, task=task, **held)
     how = repr((recipe, weights, toward and toward.by, guard and (guard.name, guard.strength)))
     part = interrupted.tail(card.digest, data.fingerprint, how) if interrupted else None
-    examples, plan = _decided(part, examples, lambda: within(start + budget, examples, recipe.plan, step))
+    examples, plan = decided(part, examples, lambda: within(start + budget, examples, recipe.plan, step))
     if guard is not None:
         more, sets = guard.made(stack, examples, depth)
         penalties, beside = (*penalties, *more), {**beside, **sets}
@@ -156,7 +156,7 @@ def tune(
     return Tuned(stack.eval(), before, tail_of(stack, depth), run, learned)
 
 
-def _decided(
+def decided(
     part: Unfinished | None, examples: Examples, decide: Callable[[], tuple[Rows | None, Plan]]
 ) -> tuple[Examples, Plan]:
     """The examples and the plan of an interrupted run where there is one, else those that this machine has time for."""
@@ -230,7 +230,7 @@ def within(end: float, examples: Examples, plan: Plan, step: Callable[..., float
     return chosen, replace(plan, epochs=1)
 
 
-def tail_of(stack: Pretrained, depth: int) -> Tail:
+def tail_of(stack: Stack, depth: int) -> Tail:
     """TAIL + name -> values of every parameter and statistic of the blocks that learned, the head left out."""
     named = {}
     for block in stack.names[stack.cut(depth) : -1]:

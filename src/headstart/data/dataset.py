@@ -17,6 +17,7 @@ from headstart.errors import DataError, UsageError
 
 READS = {"image": "pictures", "text": "texts"}  # modality -> what a person calls its examples
 TASKS = ("classes", "labels", "numbers")
+WRITES = ("chat", "summaries", "text")  # what a language model learns to write
 PARTS = ("train", "val", "test")
 READERS = 8  # threads that hash files; they wait for the disk more than they compute
 
@@ -45,7 +46,7 @@ class Options:
     """What the user said of the data; None leaves it to be found.
 
     Attributes:
-        task: classes, labels (several per example) or numbers.
+        task: classes, labels (several per example) or numbers; chat, summaries or text for a language model.
         text, image: column of the inputs in a table.
         label: column of the targets, or several of them with commas between.
         group: column of groups that must not be torn apart; for folders a regular expression whose first
@@ -55,6 +56,9 @@ class Options:
             is enough, and a label outside them becomes a problem.
         more: whether the examples add to what a finished model learned: then one class is enough, and few rows may
             have a label each.
+        prompt, answer: columns of what is asked and what is answered, for a language model.
+        system: what a talk begins with where it says nothing of the kind itself.
+        mask: whether personal data in talks is replaced by the name of its kind.
 
     Raises:
         UsageError: a task that there is not.
@@ -68,10 +72,14 @@ class Options:
     time: str | None = None
     classes: tuple[str, ...] | None = None
     more: bool = False
+    prompt: str | None = None
+    answer: str | None = None
+    system: str | None = None
+    mask: bool = False
 
     def __post_init__(self) -> None:
-        if self.task is not None and self.task not in TASKS:
-            raise UsageError(f"--task {self.task} is unknown; use one of {', '.join(TASKS)}.")
+        if self.task is not None and self.task not in (*TASKS, *WRITES):
+            raise UsageError(f"--task {self.task} is unknown; use one of {', '.join((*TASKS, *WRITES))}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.data.phones import find_phones
+from headstart.data.talks import Talk, Talks
 
 KINDS: tuple[str, ...] = ("mail", "card", "iban", "ssn", "ip", "phone")  # the first that fits a place has it
 EXAMPLES = 3  # of each kind
@@ -98,6 +99,22 @@ def masked(text: str) -> str:
         pieces += [text[after:begin], f"[{kind}]"]
         after = end
     return "".join((*pieces, text[after:]))
+
+
+def masked_talks(talks: Talks) -> tuple[Talks, Found]:
+    """The talks with every turn and every further summary masked, and what was found; its rows are talks."""
+    said = [(row, turn.text) for row, talk in enumerate(talks.talks) for turn in talk.turns]
+    for row, summaries in enumerate(talks.references or ()):
+        said += [(row, text) for text in summaries if text != talks.talks[row].turns[-1].text]
+    seen = found(text for _, text in said)
+    new = {text: masked(text) for text in (said[place][1] for place in seen.rows)}
+    spoken = tuple(
+        Talk(tuple(replace(turn, text=new.get(turn.text, turn.text)) for turn in talk.turns), talk.name)
+        for talk in talks.talks
+    )
+    references = talks.references and tuple(tuple(new.get(text, text) for text in texts) for texts in talks.references)
+    rows = tuple(sorted({said[place][0] for place in seen.rows}))
+    return replace(talks, talks=spoken, references=references), replace(seen, rows=rows)
 
 
 def hidden(kind: str, value: str) -> str:

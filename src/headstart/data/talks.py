@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.dataset import Problem
+from headstart.data.dataset import WRITES, Problem
 from headstart.errors import DataError
 
 ROLES = ("system", "user", "assistant")  # of a talk or a summary
 PLAIN = "text"  # the role of the one turn of a plain text
-KINDS = ("chat", "summaries", "text")
+KINDS = WRITES
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Turn:
     Attributes:
         role: system, user or assistant; text for a plain text.
         text: without blanks around it.
+        told: whether an answer of the assistant is to be learned; what the others say never is.
 
     Raises:
         DataError: a role that there is not.
@@ -34,6 +35,7 @@ class Turn:
 
     role: str
     text: str
+    told: bool = True
 
     def __post_init__(self) -> None:
         if self.role not in (*ROLES, PLAIN):
@@ -54,8 +56,8 @@ class Talk:
 
     @property
     def key(self) -> str:
-        """sha256 of the roles and texts; the name does not matter."""
-        said = [[turn.role, turn.text] for turn in self.turns]
+        """sha256 of the roles and texts, and of which answers are not to be learned; the name does not matter."""
+        said = [[turn.role, turn.text] if turn.told else [turn.role, turn.text, 0] for turn in self.turns]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -112,5 +114,5 @@ class Talks:
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """One sha256 per talk, of its roles and texts."""
+        """One sha256 per talk; see `Talk.key`."""
         return tuple(talk.key for talk in self.talks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from headstart.data.talks import KINDS
+from headstart.data.talks import KINDS, Turn
 from headstart.data.talks_forms import SYSTEMS, Example, Form, with_system
 from headstart.data.talks_records import Record, text_of
 from headstart.errors import UsageError
@@ -150,4 +150,4 @@ def _example(pair: Pair, record: Record, kind: str) -> Example | str:
         return f"the answer in column '{pair.answered}' is empty"
     question = f"{asked}\n\n{below}" if below else asked
     references = tuple(answers) if kind == "summaries" else ()
-    return Example((("user", question), ("assistant", answers[0])), references)
+    return Example((Turn("user", question), Turn("assistant", answers[0])), references)

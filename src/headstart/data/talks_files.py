@@ -8,9 +8,10 @@ from pathlib import Path
 
 from headstart.data.folders import PART_NAMES, TABLES, files_below
 from headstart.data.talks_records import suffix_of
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError
 
 WRITTEN = frozenset({".txt", ".md"})
+ABOUT = frozenset({"readme", "license", "licence", "copying", "notice", "changelog", "citation"})
 _LISTED = 5
 
 
@@ -44,11 +45,10 @@ def find_files(path: Path, task: str | None = None) -> Files:
 
     Args:
         path: a file or a folder.
-        task: text reads the plain texts of a folder although talks lie beside them.
+        task: text reads the plain texts of a folder although tables lie beside them.
 
     Raises:
         DataError: no file of a kind that is read.
-        UsageError: text is wanted and there is none.
     """
     kinds = f"{', '.join(sorted(TABLES))}, {' or '.join(sorted(WRITTEN))}"
     files = [file for file, _ in files_below(path)] if path.is_dir() else [path]
@@ -57,14 +57,17 @@ def find_files(path: Path, task: str | None = None) -> Files:
     if not talks and not texts:
         what = "holds no file of talks or text" if path.is_dir() else f"is of type '{suffix_of(path)}'"
         raise DataError(f"'{path}' {what}; give files that end in {kinds}.")
-    if task == "text" and not texts:
-        raise UsageError(f"--task text reads {' and '.join(sorted(WRITTEN))} files, and '{path}' has none; drop it.")
-    written = task == "text" or not talks
+    written = not talks or (task == "text" and not all(is_about(file) for file in texts))
     chosen = texts if written else talks
     beside = [file.relative_to(path).as_posix() for file in files if file not in set(chosen)]
     because = {"files": f"{_listed(beside)} beside them {'was' if len(beside) == 1 else 'were'} not read"}
     parts = {file: part_of(file.relative_to(path)) if path.is_dir() else "" for file in chosen}
     return Files(path, parts, written, because if beside else {})
+
+
+def is_about(file: Path) -> bool:
+    """Whether a file tells of the data beside it, as a README or a licence does."""
+    return file.stem.lower() in ABOUT
 
 
 def part_of(file: Path) -> str:

@@ -1,16 +1,19 @@
 """The forms in which people write talks: OpenAI's messages, ShareGPT's conversations, Schema-Guided Dialogue's turns.
 
-`talks_columns` has those of two columns.
+And plain texts in a column of their own. `talks_columns` has the forms of two columns.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from headstart.data.talks import PLAIN, Turn
 from headstart.data.talks_records import Record, text_of
 
 SYSTEMS = ("system", "system_prompt")  # fields beside a talk that hold its system turn
+TEXT = "text"  # the column of plain texts
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,13 @@ class Example:
     """One record as it was read, before it is checked.
 
     Attributes:
-        turns: (role, text) in their order.
+        turns: in their order.
         references: every summary of the document, the one to learn first; empty for other kinds.
         group: what must stay together, or None.
         name: its own id, or None.
     """
 
-    turns: tuple[tuple[str, str], ...]
+    turns: tuple[Turn, ...]
     references: tuple[str, ...] = ()
     group: str | None = None
     name: str | None = None
@@ -35,7 +38,7 @@ class Form:
     """How the records of one file are read.
 
     Attributes:
-        kind: chat or summaries.
+        kind: chat, summaries or text.
         why: one sentence of what shows the form.
         read: a record -> its example, or why it has none.
     """
@@ -88,6 +91,33 @@ def find_chat(records: Sequence[Record], columns: Sequence[str]) -> Form | None:
     return Form("chat", why, lambda record: with_system(_example(chat, record), record))
 
 
+def holds_talks(records: Sequence[Record]) -> bool:
+    """Whether any record holds a list of turns in a known form, and not only a field that is called so."""
+    return any(_holds(chat, record) for chat in CHATS for record in records)
+
+
+def find_text(records: Sequence[Record], *, said: bool) -> Form | None:
+    """The form of records that are plain texts, or None.
+
+    Args:
+        records: all of a file.
+        said: whether the user said that they are; then there may be other columns, as labels are.
+    """
+    columns = dict.fromkeys(name for record in records for name in record)
+    named = [name for name in columns if name.lower() == TEXT]
+    if len(named) != 1 or (len(columns) > 1 and not said):
+        return None
+    only = "the only column is" if len(columns) == 1 else "there is the column"
+    return Form("text", f"{only} '{named[0]}', and each text of it is read as one", lambda row: _text(row, named[0]))
+
+
+def _text(record: Record, column: str) -> Example | str:
+    text = text_of(record.get(column))
+    if text is None:
+        return f"column '{column}' holds an object, and only text can be learned"
+    return Example((Turn(PLAIN, text),)) if text else f"column '{column}' is empty"
+
+
 def with_system(example: Example | str, record: Record, used: Sequence[str | None] = ()) -> Example | str:
     """The example with the system turn that a field beside it holds, where it has none of its own.
 
@@ -96,13 +126,13 @@ def with_system(example: Example | str, record: Record, used: Sequence[str | Non
         record: where it was read from.
         used: fields that were read already.
     """
-    if isinstance(example, str) or any(role == "system" for role, _ in example.turns):
+    if isinstance(example, str) or any(turn.role == "system" for turn in example.turns):
         return example
     for name in SYSTEMS:
         value = record.get(name)
         text = text_of(value) if name not in used and isinstance(value, str) else None
         if text:
-            return replace(example, turns=(("system", text), *example.turns))
+            return replace(example, turns=(Turn("system", text), *example.turns))
     return example
 
 
@@ -118,17 +148,12 @@ def _example(chat: Chat, record: Record) -> Example | str:
     turns = record.get(chat.field)
     if not isinstance(turns, list):
         return f"'{chat.field}' is no list of turns"
-    said = []
+    said: list[Turn] = []
     for place, turn in enumerate(turns, 1):
-        if not isinstance(turn, Mapping) or chat.role not in turn:
-            return f"turn {place} is no object with '{chat.role}' and '{chat.text}'"
-        role = chat.roles.get(str(turn[chat.role]).strip().lower())
-        if role is None:
-            return f"turn {place} is by '{turn[chat.role]}', and the roles known here are {', '.join(chat.roles)}"
-        text = text_of(turn.get(chat.text))
-        if text is None:
-            return f"turn {place} holds something other than text, and only text can be learned"
-        said.append((role, text))
+        read = _turn(chat, turn)
+        if isinstance(read, str):
+            return f"turn {place} {read}"
+        said.append(read)
     group = record.get("services") if chat.field == "turns" else None
     name = record.get("dialogue_id")
     return Example(
@@ -136,3 +161,19 @@ def _example(chat: Chat, record: Record) -> Example | str:
         group=", ".join(str(service) for service in group) if isinstance(group, list) else None,
         name=str(name) if isinstance(name, str | int) else None,
     )
+
+
+def _turn(chat: Chat, turn: object) -> Turn | str:
+    """A turn, or what is wrong with it; OpenAI marks an answer that is not to be learned with a weight of 0."""
+    if not isinstance(turn, Mapping) or chat.role not in turn:
+        return f"is no object with '{chat.role}' and '{chat.text}'"
+    role = chat.roles.get(str(turn[chat.role]).strip().lower())
+    if role is None:
+        return f"is by '{turn[chat.role]}', and the roles known here are {', '.join(chat.roles)}"
+    text = text_of(turn.get(chat.text))
+    if text is None:
+        return "holds something other than text, and only text can be learned"
+    weight = turn.get("weight")
+    if weight is not None and weight not in (0, 1):
+        return f"has the weight {json.dumps(weight, default=str)}, and only 0 (not to be learned) and 1 are read"
+    return Turn(role, text, told=role != "assistant" or weight != 0)

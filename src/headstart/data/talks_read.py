@@ -13,8 +13,8 @@ from headstart.data.encoding import read_text
 from headstart.data.talks import PLAIN, Talk, Talks, Turn
 from headstart.data.talks_check import fault, summary_fault
 from headstart.data.talks_columns import KNOWN, Wishes, find_columns
-from headstart.data.talks_files import Files, find_files
-from headstart.data.talks_forms import Example, Form, find_chat
+from headstart.data.talks_files import WRITTEN, Files, find_files
+from headstart.data.talks_forms import TEXT, Example, Form, find_chat, find_text
 from headstart.data.talks_records import Records, read_records, suffix_of
 from headstart.errors import DataError, UsageError
 
@@ -45,8 +45,8 @@ def read_talks(
     """Read talks, documents with summaries, or plain texts.
 
     Args:
-        path: a file of talks (.jsonl, .json, .csv, .tsv, .parquet), a .txt or .md file, or a folder of them, with or
-            without train, val and test in the names of its files or folders.
+        path: a file of talks, or of texts in a column 'text' (.jsonl, .json, .csv, .tsv, .parquet), a .txt or .md
+            file, or a folder of them, with or without train, val and test in the names of its files or folders.
         system: the text of a system turn for every talk that has none.
         task: chat, summaries or text; None detects it.
         prompt: column of what is asked.
@@ -83,9 +83,7 @@ def read_talks(
 
 
 def _read_texts(files: Files, wishes: Wishes) -> _Gathered:
-    for option in ("system", "prompt", "answer"):
-        if vars(wishes)[option] is not None:
-            raise UsageError(f"--{option} needs talks or columns, and '{files.path}' holds plain text; drop it.")
+    _refuse_options(files, wishes)
     if wishes.task not in (None, "text"):
         raise UsageError(
             f"--task {wishes.task} needs questions and answers, and '{files.path}' holds plain text; give a table or a"
@@ -107,7 +105,16 @@ def _read_texts(files: Files, wishes: Wishes) -> _Gathered:
     return found
 
 
+def _refuse_options(files: Files, wishes: Wishes) -> None:
+    """Raise where something was said that plain texts cannot follow."""
+    for option in ("system", "prompt", "answer"):
+        if vars(wishes)[option] is not None:
+            raise UsageError(f"--{option} needs talks or columns, and '{files.path}' holds plain text; drop it.")
+
+
 def _read_records(files: Files, wishes: Wishes) -> _Gathered:
+    if wishes.task == "text":
+        _refuse_options(files, wishes)
     found: _Gathered | None = None
     first = Path()
     strange: list[tuple[Path, str]] = []
@@ -118,20 +125,41 @@ def _read_records(files: Files, wishes: Wishes) -> _Gathered:
         records = read_records(file, [name for name in (wishes.prompt, wishes.answer) if name] or KNOWN)
         form = find_form(records, wishes)
         if form is None:
-            strange.append((file, f"no talks are known with the fields {_listed(records.columns)}"))
+            strange.append((file, _unknown(records, wishes)))
             continue
+        if form.kind == "text":
+            _refuse_options(files, wishes)
         if found is None:
             found, first = _Gathered(form.kind), file
         _refuse_mixture(files, (first, found.kind), (file, form.kind))
         found.because |= records.because | {"kind": form.why}
         _add(found, files, file, records, form, wishes.system)
     if found is None:
-        raise UsageError(
-            f"'{strange[0][0]}' cannot be read as talks: {strange[0][1]}; give 'messages', 'conversations' or columns"
-            " such as 'prompt' and 'answer', or name two columns with --prompt and --answer."
-        )
+        raise UsageError(_unread(*strange[0], wishes))
     found.problems += [Problem(files.name(file), why) for file, why in strange]
     return found
+
+
+def _unknown(records: Records, wishes: Wishes) -> str:
+    """Why the records of one file have no form."""
+    fields = _listed(records.columns)
+    if wishes.task == "text":
+        return f"there is no column '{TEXT}', and the fields are {fields}"
+    more = f" (--task text reads '{TEXT}' and nothing else)" if TEXT in records.columns else ""
+    return f"no talks are known with the fields {fields}{more}"
+
+
+def _unread(file: Path, why: str, wishes: Wishes) -> str:
+    """The sentence for files of which none can be read."""
+    if wishes.task == "text":
+        return (
+            f"'{file}' cannot be read as plain text: {why}; give {' or '.join(sorted(WRITTEN))} files or a column"
+            f" '{TEXT}', or drop --task text."
+        )
+    return (
+        f"'{file}' cannot be read as talks: {why}; give 'messages', 'conversations', 'text' alone or columns such as"
+        " 'prompt' and 'answer', or name two columns with --prompt and --answer."
+    )
 
 
 def find_form(records: Records, wishes: Wishes) -> Form | None:
@@ -140,11 +168,16 @@ def find_form(records: Records, wishes: Wishes) -> Form | None:
     Raises:
         UsageError: a named column does not exist, or several could be meant.
     """
+    if wishes.task == "text":
+        return find_text(records.fields, said=True)
     named = wishes.prompt or wishes.answer
     chat = None if named else find_chat(records.fields, records.columns)
     if chat is not None:
         return Form(wishes.task or chat.kind, chat.why, chat.read)
-    return find_columns(records.fields, records.columns, wishes)
+    columns = find_columns(records.fields, records.columns, wishes)
+    if columns is None and wishes.task is None and not named:
+        return find_text(records.fields, said=False)
+    return columns
 
 
 def _refuse_mixture(files: Files, one: tuple[Path, str], other: tuple[Path, str]) -> None:
@@ -165,7 +198,7 @@ def _add(found: _Gathered, files: Files, file: Path, records: Records, form: For
         if isinstance(example, str) or why:
             found.problems.append(Problem(files.row(file, row), str(why)))
             continue
-        turns = tuple(Turn(role, text) for role, text in example.turns)
+        turns = example.turns
         if system is not None and turns[0].role != "system":
             turns = (Turn("system", system.strip()), *turns)
         found.talks.append(Talk(turns, files.row(file, example.name or row)))
@@ -175,6 +208,8 @@ def _add(found: _Gathered, files: Files, file: Path, records: Records, form: For
 
 
 def _fault(example: Example, kind: str) -> str | None:
+    if kind == "text":
+        return None
     return summary_fault(example.turns) if kind == "summaries" else fault(example.turns)
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.data.dataset import Problem
-from headstart.data.encoding import lines_of, mended, read_text
+from headstart.data.encoding import decode, lines_of, mended, read_text
 from headstart.data.tables import Table, from_delimited, read_table
 from headstart.errors import DataError
 
 JSON = frozenset({".jsonl", ".ndjson", ".json"})
 PARQUET = frozenset({".parquet", ".pq"})
+HEADS = (2**20, 2**26)  # bytes of a file's beginning: the second where the first holds no whole record
+BETWEEN = re.compile(r"[\s,]*")  # two values of JSON
 
 Record = Mapping[str, object]
 
@@ -76,6 +80,73 @@ def read_records(path: Path, named: Sequence[str] = ()) -> Records:
         first = f"; the first problem is {found.problems[0].name}: {found.problems[0].why}" if found.problems else ""
         raise DataError(f"'{path}' holds no objects with named fields{first}; give at least one talk.")
     return found
+
+
+def read_head(path: Path, most: int, named: Sequence[str] = ()) -> Records:
+    """The first records of a file, for a look at it; what is broken or too far behind is passed over in silence.
+
+    Args:
+        path: as for `read_records`.
+        most: records.
+        named: as for `read_records`.
+
+    Raises:
+        DataError: no Parquet.
+        OSError, EOFError, zlib.error: not readable, or gzipped and damaged.
+        csv.Error: no table.
+    """
+    if suffix_of(path) in PARQUET:
+        return _parquet_head(path, most)
+    for size in HEADS:
+        text, whole = _head(path, size)
+        found = _first(path, text, most, whole=whole, named=named)
+        if found.names or whole:
+            return found
+    return Records()
+
+
+def _parquet_head(path: Path, most: int) -> Records:
+    import polars
+
+    try:
+        rows = polars.read_parquet(path, n_rows=most).to_dicts()
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
+        raise DataError(f"'{path}' cannot be read as Parquet ({error}); write it again.") from error
+    return Records([f"row {row}" for row in range(1, len(rows) + 1)], list(rows))
+
+
+def _head(path: Path, size: int) -> tuple[str, bool]:
+    """Text of the first bytes of a file, unpacked when gzipped, and whether that is all of it."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        raw = gzip.GzipFile(fileobj=file).read(size + 1) if packed else file.read(size + 1)
+    return decode(raw[:size])[0], len(raw) <= size
+
+
+def _first(path: Path, text: str, most: int, *, whole: bool, named: Sequence[str]) -> Records:
+    if suffix_of(path) in JSON:
+        values = _values_one_by_one(text, most)
+        if len(values) == 1 and isinstance(only := values[0][1], dict):
+            values = _by_row(path, only, "row 1")
+        return _gathered(values[:most])
+    ended = text if whole else text[: text.rfind("\n") + 1]
+    found = _rows(from_delimited(ended, tabs=suffix_of(path) == ".tsv", named=named))
+    return Records(found.names[:most], found.fields[:most])
+
+
+def _values_one_by_one(text: str, most: int) -> list[tuple[str, object]]:
+    """(name, value) of lines or of a list, up to the first that is broken, as the last of a cut text is."""
+    decoder, values = json.JSONDecoder(), []
+    at = len(text) - len(text.lstrip())
+    at += text[at : at + 1] == "["
+    while len(values) < most:
+        try:
+            value, at = decoder.raw_decode(text, BETWEEN.match(text, at).end())  # pyright: ignore[reportOptionalMemberAccess]
+        except (ValueError, RecursionError):
+            break
+        values.append((f"row {len(values) + 1}", value))
+    return values
 
 
 def _rows(table: Table) -> Records:

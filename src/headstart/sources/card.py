@@ -11,6 +11,8 @@ from headstart.errors import SourceError
 
 TAIL = "tail"  # roles that begin so are files of learned blocks, laid over the network in their order
 
+_WRITES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")  # how transformers calls language models
+
 BESIDE = "+"  # between the names of networks whose outputs are joined
 
 Triple = tuple[float, float, float]
@@ -59,7 +61,7 @@ class Card:
         upstream: where the weights were first published.
         trained_on: the data behind them.
         size: pixels of a side, or tokens, that the network was trained with.
-        files: role (weights, tokenizer, config; tail1, tail2, ... of skills) -> file.
+        files: role (weights, tokenizer, config, ... as of `sources.folder`; tail1, tail2, ... of skills) -> file.
         mean, std: of the input's channels on a 0..1 scale, for pictures.
         crop: share of the picture's shorter side that is seen, in (0, 1].
         interpolation: of the resizing.
@@ -85,6 +87,11 @@ class Card:
     def bytes(self) -> int:
         """Of all files together."""
         return sum(file.bytes for file in self.files.values()) + sum(card.bytes for card in self.beside)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it is a language model, which answers in words."""
+        return self.architecture.endswith(_WRITES)
 
     @property
     def digest(self) -> str:

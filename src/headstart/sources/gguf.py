@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import SourceError
+from headstart.sources.fetch import record_of
 from headstart.sources.gguf_header import Header, header_of, package
 from headstart.sources.gguf_rope import stretched
 from headstart.sources.gguf_tokens import DIGITS
+from headstart.sources.hashing import sha256_of
 
-_DONE = "converted.json"  # written last: without it the folder is made again
+_WEIGHTS = "model.safetensors"
 _OF_THIS_MACHINE = ("_name_or_path", "_model_name_or_path")
 
 
@@ -32,13 +34,13 @@ def folder_of(path: Path, place: Path) -> Path:
     Raises:
         SourceError: the gguf package is missing, or the file is of a kind that it cannot read.
     """
-    if (place / _DONE).is_file():
+    if (place / _WEIGHTS).is_file() and record_of(place / _WEIGHTS).is_file():
         return place
     partial = place.with_name(f"{place.name}.{uuid.uuid4().hex}.partial")
     partial.mkdir(parents=True)
     try:
         _convert(path, partial)
-        (partial / _DONE).write_text(json.dumps({"from": path.name, "bytes": path.stat().st_size}), "utf8")
+        record_of(partial / _WEIGHTS).write_text(f"{sha256_of(partial / _WEIGHTS)}\n", "utf8")
         shutil.rmtree(place, ignore_errors=True)
         partial.replace(place)
     finally:
@@ -67,7 +69,7 @@ def _convert(path: Path, folder: Path) -> None:
             weights[name] = tensor.float().contiguous()
         shared.add(tensor.data_ptr())
     (folder / "config.json").write_text(json.dumps(config, indent=1), "utf8")
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    save_file(weights, folder / _WEIGHTS, {"format": "pt"})
     tokenizer.save_pretrained(folder)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import SourceError
 from headstart.quiet import hush
 from headstart.sources.card import Card, File
+from headstart.sources.folder import NAMES, PIECE
 from headstart.sources.hashing import sha256_of
 
-_ROLES = {"weights": "model.safetensors", "config": "config.json", "tokenizer": "tokenizer.json"}
+_WEIGHTS, _CONFIG, _INDEX = NAMES["weights"], NAMES["config"], NAMES["index"]
 
 
 def resolve(name: str) -> Card:
@@ -23,14 +25,23 @@ def resolve(name: str) -> Card:
     repository, _, revision = _repository(name).partition("@")
     info = _ask(name, repository, revision or None)
     there = {sibling.rfilename for sibling in info.siblings or ()}
-    if "model.safetensors" not in there:
-        raise SourceError(f"{name} offers no model.safetensors, and other formats can run code; use another network.")
-    if "config.json" not in there:
-        raise SourceError(f"{name} has no config.json, so its architecture is unknown; use another network.")
-    paths = {role: _download(name, repository, file, info.sha) for role, file in _ROLES.items() if file in there}
-    locators = {role: f"hf:{repository}@{info.sha}#{_ROLES[role]}" for role in paths}
+    if not there & {_WEIGHTS, _INDEX}:
+        raise SourceError(f"{name} offers no {_WEIGHTS}, and other formats can run code; use another network.")
+    if _CONFIG not in there:
+        raise SourceError(f"{name} has no {_CONFIG}, so its architecture is unknown; use another network.")
+    roles = roles_of(there)
+    paths = {role: _download(name, repository, file, info.sha) for role, file in roles.items()}
+    locators = {role: f"hf:{repository}@{info.sha}#{roles[role]}" for role in paths}
     licence = (info.card_data or {}).get("license") or "unknown"
     return card_from(name, paths, locators, str(licence), f"the model page of {repository}", repository)
+
+
+def roles_of(there: Collection[str]) -> dict[str, str]:
+    """Role -> name of the file, of those that a network is made of; weights in one file, or in several."""
+    whole = _WEIGHTS in there
+    roles = {role: file for role, file in NAMES.items() if file in there and not (whole and role == "index")}
+    pieces = [] if whole else [file for file in there if file.startswith(PIECE) and file.endswith(".safetensors")]
+    return roles | {file.removesuffix(".safetensors"): file for file in sorted(pieces)}
 
 
 def download(locator: str) -> Path:
@@ -54,8 +65,8 @@ def card_from(
         return _picture_card(name, config, {"weights": files["weights"]}, (licence, asserted_by, upstream))
     if "model_type" not in config or "tokenizer" not in files:
         raise SourceError(
-            f"{name} is neither a timm network (pretrained_cfg in config.json) nor a transformers encoder with a "
-            "tokenizer.json; use another network."
+            f"{name} is neither a timm network (pretrained_cfg in config.json) nor a transformers network with a "
+            "tokenizer.json; use another one."
         )
     return Card(
         name=name,

@@ -83,14 +83,22 @@ class Layered(Stack):
             heard[HEARD + self.names[stop - 1]] = self.tap(out, stop)
         return {**out, **heard}
 
-    def prove(self, state: State, want: Callable[[], Tensor], stop: int, tolerance: float) -> None:
-        """Run every cut once and compare with the network itself: a hidden second path shows here.
+    def prove(
+        self,
+        state: State,
+        want: Callable[[], Tensor],
+        stop: int,
+        tolerance: float,
+        cuts: Sequence[int] | None = None,
+    ) -> None:
+        """Run every cut once, or these, and compare with the network itself: a hidden second path shows here.
 
         Args:
             state: input of the first block.
             want: what the network gives for it by itself.
             stop: the block before which the two are compared; len(self) is after the last one.
             tolerance: absolute, and of each value.
+            cuts: blocks before which it is cut.
 
         Raises:
             SourceError: a cut at which they differ.
@@ -101,7 +109,7 @@ class Layered(Stack):
             hook = self._layers[0].register_forward_hook(self._note_arity)
             whole = want()
             hook.remove()
-            for cut in range(len(self)):
+            for cut in range(len(self)) if cuts is None else cuts:
                 got = self(self(state, stop=cut), start=cut, stop=stop)["h"]
                 if not torch.allclose(got, whole, atol=tolerance, rtol=tolerance):
                     raise SourceError(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,12 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from headstart.core.skill import TAIL
+from headstart.core.stack import Stack
 from headstart.errors import SkillError, SourceError
 from headstart.quiet import hush
 from headstart.sources.card import TAIL as LAID_OVER
 from headstart.sources.card import Card
 from headstart.sources.encoder import Encoder
-from headstart.sources.fetch import converted_of, path_of, pull, record_of
+from headstart.sources.fetch import converted_of, path_of, record_of
+from headstart.sources.folder import folder_of
 from headstart.sources.hashing import sha256_of
 from headstart.sources.network import Network
 
@@ -45,9 +45,15 @@ def load(card: Card, cache: Path, *, outputs: int, seed: int = 0, weights: bool 
             stack = Network(_pictures(card, cache, weights), outputs, card.size)
         else:
             stack = Encoder(_texts(card, cache, weights), outputs)
-    for role in sorted(role for role in card.files if role.startswith(LAID_OVER)) if weights else ():
-        _put(stack, card.name, _tail(path_of(card, role, cache)))
+    if weights:
+        lay_skills_over(stack, card, cache)
     return stack
+
+
+def lay_skills_over(stack: Stack, card: Card, cache: Path) -> None:
+    """Put what earlier skills learned in place of the network's own, where the card is of one."""
+    for role in sorted(role for role in card.files if role.startswith(LAID_OVER)):
+        _put(stack, card.name, _tail(path_of(card, role, cache)))
 
 
 def with_tail(card: Card, tail: Mapping[str, NDArray], cache: Path) -> Pretrained:
@@ -64,7 +70,7 @@ def with_tail(card: Card, tail: Mapping[str, NDArray], cache: Path) -> Pretraine
     return stack
 
 
-def lay_over(stack: Pretrained, tail: Mapping[str, NDArray], name: str = "the network") -> None:
+def lay_over(stack: Stack, tail: Mapping[str, NDArray], name: str = "the network") -> None:
     """Put these values in place of the network's own.
 
     Args:
@@ -83,7 +89,7 @@ def _tail(path: Path) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in load_file(path).items() if name.startswith(TAIL)}
 
 
-def _put(stack: Pretrained, of: str, tail: Mapping[str, Tensor]) -> None:
+def _put(stack: Stack, of: str, tail: Mapping[str, Tensor]) -> None:
     places = {
         f"{TAIL}{block}.{name}": tensor
         for block in stack.names
@@ -171,22 +177,28 @@ def _in_order(card: Card, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _texts(card: Card, cache: Path, weights: bool) -> nn.Module:
+    """The network without a head; of a language model, its body."""
     from transformers import AutoConfig, AutoModel
+
+    folder = folder_of(card, cache)
+    with making(card):
+        if weights:
+            return AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
+        return AutoModel.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+
+
+@contextmanager
+def making(card: Card) -> Iterator[None]:
+    """Inside, transformers may make the network of this card; what it cannot is said in one sentence.
+
+    Raises:
+        SourceError: it cannot.
+    """
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    paths = pull(card, cache)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for role, file in (("config", "config.json"), ("weights", "model.safetensors")):
-            try:
-                os.symlink(paths[role].absolute(), folder / file)
-            except OSError:  # a system on which links need a right of their own
-                shutil.copyfile(paths[role], folder / file)
-        try:
-            if weights:
-                return AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
-            return AutoModel.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
-        except (OSError, ValueError, KeyError) as error:
-            why = str(error).strip().splitlines()[0][:160]
-            raise SourceError(f"transformers cannot make {card.name} ({why}); upgrade it, or use another.") from error
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise SourceError(f"transformers cannot make {card.name} ({why}); upgrade it, or use another.") from error

@@ -161,7 +161,7 @@ class Speaker:
                     f"the chat template of {self.name} rewrites earlier turns; give talks of one question and answer."
                 )
             answer = after[len(before) :].rstrip()
-            for text, learned in ((before[len(done) :], False), (answer, True)):
+            for text, learned in ((before[len(done) :], False), (answer, turn.told)):
                 part = self.ids(text)
                 ids += part
                 told += [learned] * len(part)
@@ -195,9 +195,9 @@ class Speaker:
 
 
 def _without_oldest(turns: Sequence[Turn], spare: int = 1) -> list[Turn] | None:
-    """Without the first exchange; None where no more answers than `spare` would be left."""
+    """Without the first exchange; None where no more answers than `spare` would be left, or none that is told."""
     answers = [at for at, turn in enumerate(turns) if turn.role == ASSISTANT]
-    if len(answers) <= spare:
+    if len(answers) <= spare or not any(turns[at].told for at in answers[1:]):
         return None
     start = 1 if turns[0].role == "system" else 0
     return [*turns[:start], *turns[answers[0] + 1 :]]

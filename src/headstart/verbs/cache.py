@@ -45,7 +45,8 @@ def verify(cache: Path | None = None) -> list[Path]:
     root = _folder(cache)
     files = sorted((root / "files").glob("*"))
     weights = [path for path in files if len(path.name) == 64 and stock.sha256(path) != path.name]
-    return stock.damaged(root / "store") + weights + [path for path in files if fetch.changed(path)]
+    converted = [*files, *sorted((root / "files").glob("*/*.safetensors"))]
+    return stock.damaged(root / "store") + weights + [path for path in converted if fetch.changed(path)]
 
 
 def clear(part: str, cache: Path | None = None) -> int:

@@ -22,7 +22,8 @@ from headstart.errors import EngineError, SkillError, UsageError
 from headstart.places import cache_folder
 from headstart.quiet import hush
 from headstart.sources.card import Card, card_of
-from headstart.sources.fetch import path_of, pull
+from headstart.sources.fetch import pull
+from headstart.sources.folder import tokenizer_of
 from headstart.sources.hashing import sha256_of
 from headstart.sources.safe import refuse_code
 from headstart.verbs.watch import Silent, Teller
@@ -188,7 +189,7 @@ class _Job:
         """Write what a program must know beside the network, and for texts the tokenizer."""
         card, said, function = self.card, self.skill.manifest, self.function
         if card.modality == "text":
-            shutil.copyfile(path_of(card, "tokenizer", self.cache), folder / tokenizer)
+            shutil.copyfile(tokenizer_of(card, self.cache), folder / tokenizer)
         value = {
             "format": FORMAT,
             "headstart": __version__,

@@ -19,7 +19,7 @@ from headstart.data.tokens import open_tokenizer
 from headstart.errors import EngineError, SkillError
 from headstart.heads.linear import Linear
 from headstart.sources.card import Card
-from headstart.sources.fetch import path_of
+from headstart.sources.folder import tokenizer_of
 from headstart.sources.load import Pretrained, load, with_tail
 
 Arrays = Mapping[str, NDArray]
@@ -148,7 +148,7 @@ def _pictures(card: Card) -> list[Arrays]:
 def _texts(card: Card, cache: Path) -> list[Arrays]:
     """Token ids with padding on the right, of several lengths up to the window's."""
     draw = np.random.default_rng(0)
-    vocabulary = open_tokenizer(path_of(card, "tokenizer", cache), card.size).get_vocab_size()
+    vocabulary = open_tokenizer(tokenizer_of(card, cache), card.size).get_vocab_size()
     samples = []
     for texts, tokens in ((2, 9), *_LENGTHS, (2, card.size)):
         tokens = min(tokens, card.size)

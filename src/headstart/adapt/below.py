@@ -1,0 +1,55 @@
+"""What enters the learning blocks of a language model, computed once for the store, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from headstart.core.evaluate import device_of, run_held
+from headstart.core.examples import Arrays
+from headstart.sources.decoder import Decoder
+
+_ROWS = 4  # of the store that are computed at a time
+_HALF = 3e4  # hidden states beyond it have no room in 16 bits
+
+
+class Below:
+    """Blocks [0, cut) of a language model: a `core.feed.Prefix`.
+
+    Args:
+        stack: with the weights that `weights` names.
+        cut: at least 1.
+        weights: digest of the network.
+        precision: of the arithmetic: float32 or bfloat16.
+        sample: arrays of a few rows, on which it is seen whether 16 bits hold the states.
+    """
+
+    preparation = "tokens"  # the key of a row is of its tokens
+
+    def __init__(self, stack: Decoder, cut: int, weights: str, precision: str, sample: Arrays) -> None:
+        self._stack, self._cut = stack, cut
+        self.weights, self.precision = weights, precision
+        self.engine = f"torch {torch.__version__} transformers {transformers.__version__}"
+        self.store_dtype = "float16" if float(np.abs(self._states(sample)["h"]).max()) < _HALF else "float32"
+
+    def __call__(self, arrays: Arrays) -> Mapping[str, Sequence[NDArray]]:
+        """Rows of `ids`, `doc` and `next` -> `h` before block `cut`, `doc`, `next` and `mask`, without padding."""
+        out: dict[str, list[NDArray]] = {name: [] for name in ("h", "doc", "next", "mask")}
+        for start in range(0, len(arrays["ids"]), _ROWS):
+            state = self._states({name: array[start : start + _ROWS] for name, array in arrays.items()})
+            for row, length in enumerate((state["doc"] > 0).sum(1)):
+                for name in ("h", "doc", "next"):
+                    out[name].append(state[name][row, :length])
+                out["mask"].append(np.ones(length, bool))
+        return out
+
+    def _states(self, arrays: Arrays) -> dict[str, NDArray]:
+        longest = max(1, int((arrays["doc"] > 0).sum(1).max()))
+        trimmed = {name: array[:, :longest] for name, array in arrays.items()}
+        with torch.autocast(device_of(self._stack).type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            state = run_held(self._stack, trimmed, self._cut)
+        return {name: (tensor.float() if name == "h" else tensor).cpu().numpy() for name, tensor in state.items()}
