@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from headstart.verbs.skills import pack, skills, unpack
     from headstart.verbs.takeover import rollback
     from headstart.verbs.update import update
+    from headstart.verbs.voice import Decoding, chat, generate, open_voice, summarize
 
 __all__ = [
+    "Decoding",
     "Limits",
     "Settings",
     "Shelf",
     "__version__",
+    "chat",
     "compare",
     "demo",
     "differ",
@@ -41,9 +44,11 @@ __all__ = [
     "export",
     "familiar",
     "fit",
+    "generate",
     "inspect",
     "merge",
     "models",
+    "open_voice",
     "pack",
     "plan",
     "predict",
@@ -51,6 +56,7 @@ __all__ = [
     "rollback",
     "settings_of",
     "skills",
+    "summarize",
     "unpack",
     "update",
 ]
@@ -60,6 +66,7 @@ _HOME = {name: name for name in __all__} | {
     "Limits": "plan",
     "Settings": "settings",
     "Shelf": "shelf",
+    **dict.fromkeys(("Decoding", "chat", "generate", "open_voice", "summarize"), "voice"),
     "pack": "skills",
     "rollback": "takeover",
     "settings_of": "planfile",

@@ -28,7 +28,7 @@ from headstart.sources.load import LORA_B, lay_over
 Tail = dict[str, NDArray]
 Progress = Callable[[int, int], None]
 
-_PIECE = 2048  # tokens of a batch that are in work at a time: more take memory and no less time
+_PIECE = 1024  # tokens of a batch that are in work at a time: more take memory and no less time
 
 
 @dataclass(frozen=True)

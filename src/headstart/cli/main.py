@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from headstart.cli import choose, keeping, look, manage, planning, shelf, skills
+from headstart.cli import choose, keeping, look, manage, planning, shelf, skills, speak
 from headstart.errors import DepthError, HeadstartError, UsageError
 from headstart.version import __version__
 
@@ -34,6 +34,9 @@ for command in (
     skills.fit,
     skills.evaluate,
     skills.predict,
+    speak.generate,
+    speak.chat,
+    speak.summarize,
     skills.export,
     keeping.update,
     keeping.rollback,

@@ -13,11 +13,15 @@ from headstart.units import BYTES, JOULES, SECONDS, measured
 if TYPE_CHECKING:
     from headstart.data.dataset import Options
 
-Data = Annotated[Path, typer.Argument(help="A folder of class folders, a table (CSV, TSV, JSONL, Parquet) or .npz.")]
+Data = Annotated[
+    Path, typer.Argument(help="A folder of class folders, a table (CSV, TSV, JSONL, Parquet), .npz or talks.")
+]
 SkillPath = Annotated[Path, typer.Argument(help="A skill folder that `headstart fit` wrote, or an archive of one.")]
 Head = Annotated[str | None, typer.Option(help="Which of a merged skill's heads answers; else the first.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Task = Annotated[str | None, typer.Option(help="classes, labels (several per example) or numbers; else detected.")]
+Task = Annotated[
+    str | None, typer.Option(help="classes, labels, numbers, or chat, summaries, text to be written; else detected.")
+]
 Text = Annotated[str | None, typer.Option(help="Column of the texts.")]
 Image = Annotated[str | None, typer.Option(help="Column of the picture paths.")]
 Label = Annotated[str | None, typer.Option(help="Column of the targets; several with commas between.")]

@@ -6,7 +6,7 @@ import csv
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +47,15 @@ def fit(
     label: Label = None,
     group: Group = None,
     time: Time = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Column of what is asked, where answers are to be written.")
+    ] = None,
+    answer: Annotated[str | None, typer.Option(help="Column of what is answered.")] = None,
+    system: Annotated[str | None, typer.Option(help="What talks begin with that say nothing of the kind.")] = None,
+    mask_personal: Annotated[
+        bool, typer.Option("--mask-personal", help="Replace mail addresses, phone and card numbers in talks.")
+    ] = False,
+    window: Annotated[int | None, typer.Option(help="Tokens that a language model learns from at a time.")] = None,
     source: Annotated[str | None, typer.Option(help="Pretrained network; see `headstart models`.")] = None,
     depth: Annotated[int | None, typer.Option(help="Blocks that learn; 1 is a new head. Else decided by data.")] = None,
     metric: Metric = None,
@@ -82,7 +91,7 @@ def fit(
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Learn from labelled data: ends in a skill folder and a report."""
+    """Learn from labelled data, or from talks and texts to be written: ends in a skill folder and a report."""
     at_least(0, seed=seed or 0)
     allowed, beside = seconds(budget), seconds(scratch, "--scratch")
     from headstart.verbs.fit import fit as verb
@@ -107,15 +116,17 @@ def fit(
         forget_at_most=share(forget_at_most, "--forget-at-most"),
         remember=not no_moments,
         sample=sample,
+        window=window,
         resume=resume,
         adapt_to=adapt_to,
         adapt_by=adapt_by,
     )
+    said = columns(task, text, image, label, group, time)
     with Console() as teller:
         skill = verb(
             data,
             out,
-            options=columns(task, text, image, label, group, time),
+            options=replace(said, prompt=prompt, answer=answer, system=system, mask=mask_personal),
             settings=settings_of(plan, settings) if plan else settings,
             cache=cache,
             teller=teller,
@@ -131,11 +142,30 @@ def fit(
 
 def _fit_in_words(about: dict, folder: Path) -> str:
     """The score with its interval, and where the skill is."""
+    if "voice" in about:
+        return _taught_in_words(about, folder)
     score = about["score"]
     return (
         f"{score['metric']} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}] on {score['n']} examples "
         f"({score['where']}), {about['seconds']:.1f} s\nskill:  {folder}\nreport: {folder / 'report.html'}"
     )
+
+
+def _taught_in_words(about: dict, folder: Path) -> str:
+    """Perplexity before and after, the main score of what was written, and where the skill is."""
+    before, after = about["untuned"], about["tuned"]
+    one, other = before["perplexity"], after["perplexity"]
+    lines = [
+        f"perplexity {other['value']:.2f} [{other['low'] or 0:.2f}, {other['high'] or 0:.2f}] of the answers of "
+        f"{other['n']} held-out talks, {one['value']:.2f} untuned, {about['seconds']:.1f} s"
+    ]
+    for name in ("rouge1", "chrf"):
+        if name in after["scores"]:
+            lines.append(f"{name} {after['scores'][name]['value']:.3f}, {before['scores'][name]['value']:.3f} untuned")
+            break
+    gone = 100 * (about["change"]["general"]["value"] - 1)
+    lines.append(f"other texts: perplexity {gone:+.1f} %")
+    return "\n".join([*lines, f"skill:  {folder}", f"report: {folder / 'report.html'}"])
 
 
 def predict(

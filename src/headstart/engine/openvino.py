@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,19 @@ def is_there(folder: Path) -> bool:
     return (folder / "network.json").is_file()
 
 
+def fast_precision() -> str:
+    """bf16 where this CPU multiplies in it, else f32."""
+    hush()
+    import openvino as ov
+
+    return _precision(ov.Core())
+
+
+def _precision(core: Any) -> str:
+    # elsewhere bf16 is emulated and slower than f32
+    return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+
+
 def open_compiled(folder: Path, *, threads: int = 0) -> Compiled:
     """The network saved in this folder, compiled for this CPU and compared with PyTorch on the sample beside it.
 
@@ -107,8 +120,7 @@ def open_compiled(folder: Path, *, threads: int = 0) -> Compiled:
         os.utime(folder)  # the folder's time is when the network was last used: the longest unused go first
     about = json.loads((folder / "network.json").read_text("utf8"))
     core = ov.Core()
-    # bf16 only where the CPU multiplies in it: elsewhere it is emulated and slower than f32
-    precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    precision = _precision(core)
     config: dict[str, object] = {
         "PERFORMANCE_HINT": "THROUGHPUT",
         "INFERENCE_PRECISION_HINT": precision,

@@ -76,6 +76,14 @@ class Decoder(Layered):
         head = Head(linear, tied, getattr(config_of(body), "final_logit_softcapping", None))
         super().__init__(network, layers, leaves(body, [*layers, *after]), after, head)
         self._body = (body,)
+        self.proved(cuts)
+
+    def proved(self, cuts: Sequence[int] | None = None) -> None:
+        """Try these cuts, or all.
+
+        Raises:
+            SourceError: split and unsplit outputs differ.
+        """
         ids = torch.randint(0, self.vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
         state = {"ids": ids, "doc": torch.tensor([[1] * 7, [1, 1, 1, 2, 2, 2, 2]])}
         self.prove(state, partial(self._apart, ids), len(self), TOLERANCE, cuts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
@@ -205,9 +206,7 @@ def _without_oldest(turns: Sequence[Turn], spare: int = 1) -> list[Turn] | None:
 
 def unknown_share(speaker: Speaker, texts: Sequence[str]) -> float:
     """Share of the tokens that stand for no whole character, as where a vocabulary lacks a script: 0..1."""
-    tokenizer, strange, count = speaker.tokenizer, 0, 0
-    for text in texts:
-        ids = speaker.ids(text)
-        count += len(ids)
-        strange += sum("�" in tokenizer.decode([token]) or token == tokenizer.unk_token_id for token in ids)
-    return strange / max(1, count)
+    tokenizer = speaker.tokenizer
+    counts = Counter(token for text in texts for token in speaker.ids(text))
+    strange = (token for token in counts if "\ufffd" in tokenizer.decode([token]) or token == tokenizer.unk_token_id)
+    return sum(counts[token] for token in strange) / max(1, counts.total())

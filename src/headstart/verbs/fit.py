@@ -28,6 +28,7 @@ from headstart.data.dataset import Dataset, Options
 from headstart.data.near import look
 from headstart.data.read import read
 from headstart.data.split import Split, choice_folds, split, within
+from headstart.data.talks_or_labels import language_of
 from headstart.errors import DataError, UsageError
 from headstart.places import cache_cap, cache_folder
 from headstart.quiet import hush
@@ -67,7 +68,7 @@ def fit(
     teller: Teller | None = None,
     command: str = "",
 ) -> Skill:
-    """Learn from labelled data and write a skill.
+    """Learn from data and write a skill: one that answers with labels, or, of talks and texts, one that writes.
 
     Args:
         data: folder or table.
@@ -86,8 +87,15 @@ def fit(
     watch = Watch(teller or Silent(), open_meter("cuda" if settings.device == "cuda" else "cpu"))
     cache, cap, began = cache or cache_folder(), cache_cap(), time.time()
     place = Path(out) if out else Path(f"{_name(data)}.skill")
+    why = language_of(Path(data), options_of(settings, options))
     with at_most(settings.threads):
-        skill = _fit(data, place, options, settings, cache, watch, command)
+        if why:
+            from headstart.verbs.teach import teach_fit  # brings transformers in
+
+            watch.teller.say(f"{why}: a language model learns to write it (--task classes, labels or numbers else)")
+            skill = teach_fit(data, place, options, settings, cache, watch, command)
+        else:
+            skill = _fit(data, place, options, settings, cache, watch, command)
     _tidy(cache, cap, began, watch.teller)
     return skill
 

@@ -24,10 +24,20 @@ FORMAT = 1
 UPDATES = ("head", "tail", "whole")  # depth in a word; norms and lora are tails of which only these learn
 PARTLY = ("norms", "lora")
 FORETOLD = ("score", "seconds", "memory_mb", "joules")  # what a plan says of the fit that follows it
-OPTIONS = ("task", "text", "image", "label", "group", "time")  # what a plan says of the data
+OPTIONS = (
+    "task",
+    "text",
+    "image",
+    "label",
+    "group",
+    "time",
+    "prompt",
+    "answer",
+    "system",
+)  # what a plan says of the data
 RATES = ("epochs", "lr", "batch")
 GUARDED = ("guard", "guard_strength", "forget_at_most")
-DECIDED = ("source", "metric", "depth", "taps", "balance", "seed", "budget", *RATES, "update", *GUARDED)
+DECIDED = ("source", "metric", "depth", "taps", "balance", "seed", "budget", *RATES, "update", "window", *GUARDED)
 
 _MOST = 1_000_000  # of anything that is counted: more is a slip of the finger
 
@@ -67,7 +77,8 @@ KEYS = {
     **dict.fromkeys(OPTIONS, _TEXT),
     "metric": _one_of(*METRICS),
     "depth": _whole(1, "1"),
-    "update": _one_of(*UPDATES, *PARTLY),
+    "update": _one_of(*UPDATES, *PARTLY, "all"),
+    "window": _whole(16, "512"),
     "taps": Key("a list of different texts", '["layer5", "layer6"]', lambda v: _different_texts(v)),
     "guard": _one_of(NO_GUARD, *GUARDS),
     "guard_strength": Key("a number from 0 up", "1.0", lambda v: type(v) in (int, float) and 0 <= v < math.inf),

@@ -15,7 +15,7 @@ from headstart.core.archive import opened
 from headstart.core.skill import MANIFEST, Skill
 from headstart.data.dataset import READS, TASKS, Dataset, Options, Problem
 from headstart.data.read import every_input, read, read_inputs
-from headstart.errors import DataError, SkillError
+from headstart.errors import DataError, SkillError, UsageError
 from headstart.heads import metrics
 from headstart.heads.linear import Linear
 from headstart.places import cache_folder
@@ -118,9 +118,15 @@ def head_of(skill: Skill) -> Linear:
     """The main head of a skill.
 
     Raises:
+        UsageError: a skill that writes.
         SkillError: a manifest that lacks what an answer needs, or a head of other classes.
     """
     said = skill.manifest
+    if said.get("modality") == "language":
+        raise UsageError(
+            f"{skill.folder} writes texts and has no labels to answer with; use `headstart generate`, `chat` or "
+            "`summarize`, or make it a classifier: `headstart fit table.csv --source skill:PATH`."
+        )
     lost = [name for name, kind in _SAID.items() if not isinstance(said.get(name), kind)]
     lost = lost or [name for name in ("classes", "taps") if not all(isinstance(each, str) for each in said[name])]
     if lost or said["task"] not in TASKS:

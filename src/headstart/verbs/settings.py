@@ -71,6 +71,7 @@ class Settings:
         forget_at_most: share of the old task's right answers that may be lost, above 0 and below 1.
         remember: whether the skill keeps moments of its features, which an update needs.
         sample: rows whose features are kept beside the moments, for updates to replay and to judge by; 0 keeps none.
+        window: tokens of a row that a language model learns from; None lets the data decide.
         resume: whether to go on with a fit of the same place that was interrupted.
         followed: the plan that some of these come from, as `settings_of` gives it.
     """
@@ -98,6 +99,7 @@ class Settings:
     forget_at_most: float | None = None
     remember: bool = True
     sample: int = 0
+    window: int | None = None
     resume: bool = False
     followed: Followed | None = None
 
@@ -110,6 +112,8 @@ class Settings:
             raise UsageError(f"threads={self.threads} must be 0 (all) or above; write for example --threads 2.")
         if self.depth is not None and self.depth < 1:
             raise UsageError(f"depth={self.depth} must be 1 (a new head) or above; write for example --depth 1.")
+        if self.window is not None and self.window < 16:
+            raise UsageError(f"window={self.window} must be 16 tokens or more; write for example --window 512.")
         if self.adapt_by is not None and self.adapt_to is None:
             raise UsageError(f"--adapt-by {self.adapt_by} needs data to adapt to; add --adapt-to DATA.")
         if self.adapt_to is not None and not Path(self.adapt_to).exists():
