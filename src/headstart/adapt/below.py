@@ -31,7 +31,7 @@ class Below:
     preparation = "tokens"  # the key of a row is of its tokens
 
     def __init__(self, stack: Decoder, cut: int, weights: str, precision: str, sample: Arrays) -> None:
-        self._stack, self._cut = stack, cut
+        self._stack, self.cut = stack, cut
         self.weights, self.precision = weights, precision
         self.engine = f"torch {torch.__version__} transformers {transformers.__version__}"
         self.store_dtype = "float16" if float(np.abs(self._states(sample)["h"]).max()) < _HALF else "float32"
@@ -51,5 +51,5 @@ class Below:
         longest = max(1, int((arrays["doc"] > 0).sum(1).max()))
         trimmed = {name: array[:, :longest] for name, array in arrays.items()}
         with torch.autocast(device_of(self._stack).type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            state = run_held(self._stack, trimmed, self._cut)
+            state = run_held(self._stack, trimmed, self.cut)
         return {name: (tensor.float() if name == "h" else tensor).cpu().numpy() for name, tensor in state.items()}

@@ -28,7 +28,7 @@ from headstart.sources.load import LORA_B, lay_over
 Tail = dict[str, NDArray]
 Progress = Callable[[int, int], None]
 
-_PIECE = 1024  # tokens of a batch that are in work at a time: more take memory and no less time
+PIECE = 1024  # tokens of a batch that are in work at a time: more take memory and no less time
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ def teach(
     step = partial(seconds_per_step, stack, task=lessons.task, **held)
     part = interrupted.tail(language.card.digest, examples.fingerprint, repr((plan, rank))) if interrupted else None
     examples, plan = decided(part, examples, lambda: within(start + budget, examples, plan, step))
-    fixed, each = step_bytes(stack, examples, lessons.task, plan, **held)
+    fixed, each = step_bytes(stack, examples, lessons.task, plan, few=1, **held)
     pieces = max(
         pieces_that_fit(fixed, each, plan, free_memory(), divisible=True),
-        -(-plan.batch * lessons.width // _PIECE),
+        -(-plan.batch * lessons.width // PIECE),
     )
     began, ends = time.perf_counter(), []
 

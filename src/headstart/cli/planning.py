@@ -28,13 +28,14 @@ from headstart.cli.options import (
     seconds,
     size,
 )
-from headstart.cli.show import show
+from headstart.cli.show import show, table
 from headstart.cli.tell import Console
 from headstart.units import human
 
 if TYPE_CHECKING:
     from headstart.adapt.foretell import Range
     from headstart.verbs.choices import Choice
+    from headstart.verbs.foresee import Foreseen
     from headstart.verbs.plan import Planned
 
 
@@ -64,7 +65,7 @@ def plan(
     """Which network and how deep, with what that will take and give: a file to read, edit and follow."""
     at_least(0, seed=seed, threads=threads)
     allowed, most, energy_most = seconds(budget), size(memory, "--memory") if memory else None, energy(joules)
-    from headstart.verbs.plan import Limits
+    from headstart.verbs.plan import Limits, Planned
     from headstart.verbs.plan import plan as verb
 
     with Console() as teller:
@@ -82,7 +83,23 @@ def plan(
             cache=cache,
             teller=teller,
         )
-    show(_plain(found), as_json, lambda: _in_words(found))
+    if isinstance(found, Planned):
+        show(_plain(found), as_json, lambda: _in_words(found))
+    else:
+        plain = {**asdict(found), "file": str(found.file) if found.file else None}
+        show(plain, as_json, lambda: _foreseen(found))
+
+
+def _foreseen(found: Foreseen) -> str:
+    """What goes where, and how to follow the plan."""
+    rows = [(part, f"{seconds:,.0f} s") for part, seconds in found.parts.items() if seconds >= 1]
+    rows += [("tokens a second", _range(found.tokens_per_second)), ("seconds", _range(found.seconds))]
+    rows += [("memory", human(found.memory.value * 1e6))]
+    return "\n".join([*table(rows), "", found.words, f"planned in {found.spent:.1f} s; {_follow(found)}"])
+
+
+def _follow(found: Planned | Foreseen) -> str:
+    return f"follow it with: headstart fit {found.path} --plan {found.file}" if found.file else "-o plan.toml writes it"
 
 
 def _plain(found: Planned) -> dict[str, object]:
@@ -103,11 +120,8 @@ def _in_words(found: Planned) -> str:
     rows = [("", f"{found.metric}, 90 %", "seconds", "memory", "network, depth")]
     rows += [_row(each, each is found.chosen, over) for each, over in zip(found.choices, found.over, strict=True)]
     widths = [max(len(row[k]) for row in rows) for k in range(5)]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    follow = (
-        f"follow it with: headstart fit {found.path} --plan {found.file}" if found.file else "-o plan.toml writes it"
-    )
-    return "\n".join([*table, "", found.words, f"planned in {found.seconds:.1f} s; {follow}"])
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, "", found.words, f"planned in {found.seconds:.1f} s; {_follow(found)}"])
 
 
 def _row(each: Choice, chosen: bool, over: str) -> tuple[str, str, str, str, str]:

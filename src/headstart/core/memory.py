@@ -39,13 +39,22 @@ def free_memory() -> int | None:
 
 
 def step_bytes(
-    stack: Stack, data: Examples, task: Task, plan: Plan, *, store: Store | None = None, prefix: Prefix | None = None
+    stack: Stack,
+    data: Examples,
+    task: Task,
+    plan: Plan,
+    *,
+    few: int = 2,
+    store: Store | None = None,
+    prefix: Prefix | None = None,
 ) -> tuple[float, float]:
     """Bytes that training takes whatever the batch, and bytes for each example of a batch, the longest one.
 
-    What a forward pass keeps for the gradients is counted for two examples and for four; the stack is left as it was.
+    What a forward pass keeps for the gradients is counted for a few examples and for twice as many; the stack is left
+    as it was.
 
     Args:
+        few: examples; at least 2 where norms look at the whole batch.
         store, prefix: as of `core.fit.fit`.
     """
     import torch
@@ -55,14 +64,14 @@ def step_bytes(
     from headstart.core.fit import through
 
     lengths = np.zeros(len(data)) if data.lengths is None else data.lengths
-    few = replace(data.take(np.argsort(-lengths, kind="stable")[:4]), views=())
+    some = replace(data.take(np.argsort(-lengths, kind="stable")[: 2 * few]), views=())
     depth, update, cut, kept = stack.depth, stack.update, stack.cut(plan.depth), []
-    held, draw = feed(stack, few, cut, store, prefix), np.random.default_rng(0)
+    held, draw = feed(stack, some, cut, store, prefix), np.random.default_rng(0)
     with evaluating(stack):
         stack.learn(plan.depth, plan.update)
         weights = {parameter.untyped_storage().data_ptr() for parameter in stack.parameters()}
         learning = sum(p.numel() * p.element_size() for p in stack.parameters() if p.requires_grad)
-        for rows in (2, 4):
+        for rows in (few, 2 * few):
             seen: dict[int, int] = {}
 
             def note(tensor: Tensor, seen: dict[int, int] = seen) -> Tensor:
@@ -71,15 +80,15 @@ def step_bytes(
                     seen[storage.data_ptr()] = storage.nbytes()
                 return tensor
 
-            drawn = held(np.arange(min(rows, len(few))), draw)
+            drawn = held(np.arange(min(rows, len(some))), draw)
             assert drawn.y is not None
             with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
                 loss = task.loss(through(stack, drawn.state, cut, plan.precision).out, drawn.y)
             del loss
             kept.append(sum(seen.values()))
         stack.learn(depth, update)
-    each = max(0.0, kept[1] - kept[0]) / 2
-    return _STATES * learning + _AROUND * max(0.0, kept[0] - 2 * each), _AROUND * each
+    each = max(0.0, kept[1] - kept[0]) / few
+    return _STATES * learning + _AROUND * max(0.0, kept[0] - few * each), _AROUND * each
 
 
 def pieces_that_fit(fixed: float, each: float, plan: Plan, free: int | None, *, divisible: bool) -> int:

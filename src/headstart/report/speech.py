@@ -16,7 +16,7 @@ from headstart.report.speech_card import known, points, standing, told
 from headstart.report.spoken import Figure, Lengths, Sample, SpokenRecord
 from headstart.report.wording import DASH, number
 
-SHOWN_SAMPLES = 12  # a page is looked at, the whole list is in metrics.json
+SHOWN_SAMPLES = 20
 SHOWN_RUNS = 5
 WIDE = 8.0  # times from the least perplexity to the largest, from which on their axis goes by powers of ten
 _HEIGHT = 150.0

@@ -14,6 +14,7 @@ from headstart.quiet import hush
 from headstart.sources.card import Card
 from headstart.sources.decoder import Decoder
 from headstart.sources.folder import folder_of
+from headstart.sources.layers import config_of
 from headstart.sources.load import lay_skills_over, making
 from headstart.sources.speaker import Speaker
 
@@ -40,6 +41,11 @@ class Language:
         network = self.stack.network
         assert isinstance(network, PreTrainedModel)
         return network
+
+    @property
+    def width(self) -> int:
+        """Numbers that stand for a token between its layers."""
+        return config_of(self.network).get_text_config().hidden_size
 
 
 def open_language(card: Card, cache: Path, *, cuts: Sequence[int] | None = None, weights: bool = True) -> Language:

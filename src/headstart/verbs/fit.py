@@ -247,10 +247,24 @@ class Job:
         """The classical way, the majority and, where it was asked for, the network from scratch."""
         with self.watch.stage("compare with the classical way"):
             found = against(self.data, self.parts, self.ask, thumbnails)
+        if self.learner.held.card.writes:
+            found = (self.encoder(), *found)
         if self.settings.scratch is None:
             return found
         with self.watch.stage("train the same network from scratch"):
             return (*found, self.scratch(self.settings.scratch))
+
+    def encoder(self) -> Rival:
+        """A new head on the default encoder: what a language model as a classifier is to be compared with."""
+        start, own = time.perf_counter(), self.learner
+        card = find(DEFAULT_SOURCE["text"], own.cache)
+        pull(card, own.cache, self.watch.teller.say)
+        held = open_reader(card, own.cache, threads=self.settings.threads, told=self.watch.teller.say)
+        features = outputs_of(held, self.data, own.cache)
+        alone = Learner(self.data, held, features, self.ask, own.cache, depth=1)
+        job = replace(self, learner=alone, watch=Watch(Silent()))
+        answers = job.measure(job.learn()).out
+        return Rival(f"a new head on {card.name}", "an encoder, read once", answers, time.perf_counter() - start)
 
     def scratch(self, budget: float) -> Rival:
         """The same network from random weights, on the rows that the skill was measured on."""

@@ -6,12 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstart.adapt.foretell import Range
 from headstart.adapt.held import open_held
 from headstart.core.memory import free_memory
 from headstart.data.dataset import Options
 from headstart.data.split import some
+from headstart.data.talks_or_labels import language_of
 from headstart.errors import HeadstartError, UsageError
 from headstart.places import cache_folder
 from headstart.quiet import hush
@@ -26,9 +28,12 @@ from headstart.verbs.familiar import familiar_of
 from headstart.verbs.planfile import FORETOLD, FORMAT, OPTIONS, Reason, update_of, written
 from headstart.verbs.prepared import ask_of, prepared
 from headstart.verbs.rank import MOST, cards_of
-from headstart.verbs.settings import DEVICES
+from headstart.verbs.settings import DEVICES, Settings
 from headstart.verbs.threads import at_most
-from headstart.verbs.watch import Silent, Teller
+from headstart.verbs.watch import Silent, Teller, Watch
+
+if TYPE_CHECKING:
+    from headstart.verbs.foresee import Foreseen
 
 NEAR = 0.005  # of the metric: a choice that promises no more than this beyond a cheaper one is not worth its cost
 _LOOKED = 64  # examples that tell how far the data is from what the network was trained on
@@ -110,12 +115,13 @@ def plan(
     device: str = "auto",
     cache: Path | None = None,
     teller: Teller | None = None,
-) -> Planned:
+) -> Planned | Foreseen:
     """Foretell what several ways to a skill would take and give, choose one, and write it as a plan to be followed.
 
     Networks are ranked as `rank` does; the best ones side by side, and the best one with its last blocks tuned, are
     choices beside a new head. Time and memory are measured on this machine, a tail's in a rehearsal on a few rows
-    where no fit has noted them yet. No test row is seen.
+    where no fit has noted them yet. No test row is seen. For talks and texts to be written it is what teaching a
+    language model takes, measured in a rehearsal too.
 
     Args:
         data: folder or table.
@@ -142,6 +148,14 @@ def plan(
     if file:
         ready_to_write(file)
     hush(threads)
+    why = language_of(Path(data), options)
+    if why:
+        from headstart.verbs.foresee import foresee  # brings transformers in
+
+        teller.say(f"{why}: a language model learns to write it (--task classes, labels or numbers else)")
+        asked = Settings(source=_one(sources), seed=seed, threads=threads, device=device, budget=limits.seconds)
+        with at_most(threads):
+            return foresee(data, file, options, asked, cache, Watch(teller))
     meter = open_meter("cuda" if device == "cuda" else "cpu")
     if limits.joules is not None and meter is None:
         raise UsageError(f"a limit of energy cannot be kept: {HINT}.")
@@ -167,6 +181,17 @@ def plan(
     spent = time.perf_counter() - start
     count = len(ready.parts.train)
     return Planned(str(data), ask.metric, count, tuple(choices), chosen, over, words, toml, file, spent)
+
+
+def _one(sources: Sequence[str]) -> str | None:
+    """The network that is to be taught.
+
+    Raises:
+        UsageError: several.
+    """
+    if len(sources) > 1:
+        raise UsageError(f"{', '.join(sources)} are several networks, and one is taught; name one of them.")
+    return next(iter(sources), None)
 
 
 def _powered(choice: Choice, spent: Spent, meter: Meter | None) -> Choice:

@@ -229,7 +229,8 @@ def cards_of(sources: Sequence[str], data: Dataset, cache: Path, teller: Teller)
         fits(card, data)
     if not named:
         there = [card for card in known(cache) if on_disk(card, cache)]
-        named = [card for card in [*there, *_own(cache, teller)] if card.modality == data.modality]
+        fit = [card for card in [*there, *_own(cache, teller)] if card.modality == data.modality]
+        named = [card for card in fit if not card.writes]  # a language model takes its time: it is looked at by name
     return sorted(named or [CATALOG[DEFAULT_SOURCE[data.modality]]], key=lambda card: card.bytes)
 
 
