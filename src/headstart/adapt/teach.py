@@ -117,7 +117,7 @@ def teach(
     cut = stack.cut(plan.depth)
     stack.head.dtype = _products(plan.precision)
     adapters = Adapters(stack, plan.depth, rank=rank, seed=plan.seed) if plan.update == "lora" else None
-    before = {} if adapters else tail_of(stack, plan.depth)
+    before = {} if adapters else tail_of(stack, plan.depth, head=True)
     held = {}
     if store is not None and cut:
         some = examples.read(np.arange(min(2, len(examples))))
@@ -151,7 +151,7 @@ def teach(
     )
     stack.eval()
     told = Told(time.perf_counter() - began, _storing([began, *ends]) if held else 0.0, _tokens(lessons, examples, run))
-    return Taught(language, run, told, adapters, before, {} if adapters else tail_of(stack, plan.depth))
+    return Taught(language, run, told, adapters, before, {} if adapters else tail_of(stack, plan.depth, head=True))
 
 
 def _storing(ends: list[float]) -> float:

@@ -230,10 +230,14 @@ def within(end: float, examples: Examples, plan: Plan, step: Callable[..., float
     return chosen, replace(plan, epochs=1)
 
 
-def tail_of(stack: Stack, depth: int) -> Tail:
-    """TAIL + name -> values of every parameter and statistic of the blocks that learned, the head left out."""
+def tail_of(stack: Stack, depth: int, *, head: bool = False) -> Tail:
+    """TAIL + name -> values of every parameter and statistic of the blocks that learned.
+
+    Args:
+        head: whether that of the head is among them.
+    """
     named = {}
-    for block in stack.names[stack.cut(depth) : -1]:
+    for block in stack.names[stack.cut(depth) : len(stack) if head else -1]:
         for name, tensor in stack.blocks[block].state_dict().items():
             named[f"{TAIL}{block}.{name}"] = tensor.detach().cpu().contiguous().numpy().copy()
     return named
