@@ -151,15 +151,13 @@ def test_a_skill_says_what_the_network_in_memory_said_and_its_report_has_the_nai
     )
     about = json.loads((skill.folder / "metrics.json").read_text())
     voice = open_voice(skill.folder, cache=place / "cache")
-    held = [talk for talk in read_talks(place / "talks.jsonl").talks]
+    held = read_talks(place / "talks.jsonl").talks
     of = lessons(voice.language.speaker, held, about["voice"]["window"])
     nats = sum(naive(voice.language.network, of, row).item() for row in range(len(of.arrays["ids"])))
     assert of.judged(voice.language.stack).sum() == pytest.approx(nats, rel=1e-4)
     # the samples in the report were written by the network in memory
-    asked = [sample["prompt"] for sample in about["samples"] if sample["prompt"].endswith("?")][:3]
-    first = [sample for sample in about["samples"] if sample["prompt"][0].isdigit()][0]
+    first = next(sample for sample in about["samples"] if sample["prompt"][0].isdigit())
     assert generate(voice, first["prompt"])[0].text == first["tuned"]
-    assert asked
     base = AutoModelForCausalLM.from_pretrained(place / "net")
     assert about["untuned"]["general"]["value"] > 1
     assert sum(p.numel() for p in base.parameters()) == about["voice"]["parameters"] - about["voice"]["learned"]
@@ -192,7 +190,7 @@ def test_the_course_is_a_third_of_the_layers_and_few_rows_have_more_epochs():
     assert few.plan.epochs > one.plan.epochs
     assert not course(32, 200, rates={}, precision="float32", seed=0, room=False).stored
     assert not course(32, 200, depth=32, rates={}, precision="float32", seed=0, room=True).stored
-    with pytest.raises(DepthError, match="depth=40 is outside 1..32"):
+    with pytest.raises(DepthError, match=r"depth=40 is outside 1\.\.32"):
         course(32, 200, depth=40, rates={}, precision="float32", seed=0, room=True)
 
 
