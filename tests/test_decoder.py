@@ -157,3 +157,28 @@ def test_padding_changes_nothing():
     more = torch.cat([ids, ids[:, :4]], 1)
     doc = torch.from_numpy((np.arange(16) < 12).astype(int)).expand(3, 16)
     assert_close(stack({"ids": more, "doc": doc})["h"][:, :12], short, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_layers_that_run_again_keep_less_and_give_the_same_gradients(family, depth):
+    ids, doc, _ = packed()
+    y = torch.where(doc > 0, ids, NOTHING)
+    found = []
+    for again in (False, True):
+        stack, kept = Decoder(make(family)), []
+        stack.learn(depth).eval()
+        stack.recompute = again
+        cut = stack.cut(depth)
+        with torch.no_grad():
+            state = stack({"ids": ids, "doc": doc, "next": y}, stop=cut)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: (kept.append(t.numel()), t)[1], lambda t: t):
+            loss = stack(state, start=cut)["h"].sum()
+        loss.backward()
+        gradients = {name: p.grad for name, p in stack.named_parameters() if p.grad is not None}
+        found.append((gradients, sum(kept)))
+        assert "forward" not in vars(stack._layers[-1]), "the network is left as it was"
+    assert found[0][0].keys() == found[1][0].keys()
+    for name, gradient in found[0][0].items():
+        assert_close(found[1][0][name], gradient, rtol=1e-5, atol=1e-6)
+    assert found[1][1] < 0.7 * found[0][1]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from headstart.core.stack import State
 from headstart.data.packing import NOTHING
 from headstart.errors import SourceError
-from headstart.sources.layers import Layered, config_of, entered_with, entering, layers_of, leaves, passing
+from headstart.sources.layers import Layered, config_of, entered_with, entering, layers_of, leaves, passing, recomputed
 from headstart.sources.next_token import surprise
 
 TOLERANCE = 1e-4
@@ -114,10 +114,12 @@ class Decoder(Layered):
         if "next" in crossing:  # padding of stored rows is 0, which is a token too
             crossing["next"] = crossing["next"].masked_fill(state["doc"] == 0, NOTHING)
         run = partial(_run, self._body[0], state["doc"])
-        if start == 0:
-            return {**crossing, "h": self._until(stop, partial(run, input_ids=state["ids"]))}
-        with passing(self._layers[: start - 1], self._arity), entered_with(self._layers[start - 1], state["h"]):
-            return {**crossing, "h": self._until(stop, partial(run, inputs_embeds=state["h"]))}
+        again = self._layers[max(start, 1) - 1 : stop - 1] if self.recompute and torch.is_grad_enabled() else ()
+        with recomputed(again):
+            if start == 0:
+                return {**crossing, "h": self._until(stop, partial(run, input_ids=state["ids"]))}
+            with passing(self._layers[: start - 1], self._arity), entered_with(self._layers[start - 1], state["h"]):
+                return {**crossing, "h": self._until(stop, partial(run, inputs_embeds=state["h"]))}
 
     def _until(self, stop: int, run: partial[Tensor]) -> Tensor:
         return run() if stop == len(self) - 1 else entering(self._layers[stop - 1], run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class Layered(Stack):
         self._network = (network,)  # in a tuple: its parameters are registered once, through the blocks
         self._layers = tuple(layers)
         self._arity = 0  # what a layer returns: 0 a tensor, n a tuple of n
+        self.recompute = False  # whether layers run again for their gradients, rather than keep what those need
 
     @property
     def network(self) -> nn.Module:
@@ -224,6 +226,25 @@ def passing(modules: Sequence[nn.Module], arity: int) -> Iterator[None]:
     finally:
         for module in modules:
             del module.forward  # the class's own forward shows again
+
+
+@contextmanager
+def recomputed(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Inside, these modules keep what they are given alone, and run again when their gradients are computed.
+
+    Reference:
+        Chen et al., 2016, arXiv:1604.06174.
+    """
+    from torch.utils.checkpoint import checkpoint
+
+    for module in modules:
+        # inside of the call: what hooks put in place of an argument is what it runs with again
+        module.forward = partial(checkpoint, module.forward, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for module in modules:
+            del module.forward
 
 
 @contextmanager
