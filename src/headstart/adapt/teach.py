@@ -25,6 +25,8 @@ from headstart.retain.interpolate import between
 from headstart.sources.language import Language
 from headstart.sources.load import LORA_B, lay_over
 
+_RECOMPUTED = 3  # layers' worth of memory of a step whose layers run again
+
 Tail = dict[str, NDArray]
 Progress = Callable[[int, int], None]
 
@@ -126,8 +128,12 @@ def teach(
     part = interrupted.tail(language.card.digest, examples.fingerprint, repr((plan, rank))) if interrupted else None
     examples, plan = decided(part, examples, lambda: within(start + budget, examples, plan, step))
     fixed, each = step_bytes(stack, examples, lessons.task, plan, few=1, **held)
+    free = free_memory()
+    stack.recompute = free is not None and fixed + each > free
+    if stack.recompute:  # what enters each layer is kept, and of one layer at a time all that its gradients need
+        each *= _RECOMPUTED / max(1, plan.depth - 1)
     pieces = max(
-        pieces_that_fit(fixed, each, plan, free_memory(), divisible=True),
+        pieces_that_fit(fixed, each, plan, free, divisible=True),
         -(-plan.batch * lessons.width // PIECE),
     )
     began, ends = time.perf_counter(), []
