@@ -175,7 +175,7 @@ def summaries(given):
 
     def said(some, instruction):
         prompts = [before(talk, instruction) for talk in some.talks]
-        return [each.text.strip() for each in writer.write(prompts, decoding, batch=16)]
+        return [each.text.strip() for each in writer.write(prompts, decoding, batch=32)]
 
     few, best = dev.take(np.arange(30)), ("", -1.0)
     for instruction in INSTRUCTIONS:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
 
 from headstart.core.evaluate import device_of, run_held
 from headstart.core.examples import Arrays
-from headstart.sources.decoder import Decoder
+from headstart.core.ragged import trimmed
+from headstart.core.stack import Stack, State
 
 _ROWS = 4  # of the store that are computed at a time
 _HALF = 3e4  # hidden states beyond it have no room in 16 bits
@@ -30,26 +30,33 @@ class Below:
 
     preparation = "tokens"  # the key of a row is of its tokens
 
-    def __init__(self, stack: Decoder, cut: int, weights: str, precision: str, sample: Arrays) -> None:
+    def __init__(self, stack: Stack, cut: int, weights: str, precision: str, sample: Arrays) -> None:
         self._stack, self.cut = stack, cut
         self.weights, self.precision = weights, precision
         self.engine = f"torch {torch.__version__} transformers {transformers.__version__}"
-        self.store_dtype = "float16" if float(np.abs(self._states(sample)["h"]).max()) < _HALF else "float32"
+        self.store_dtype = "float16" if _largest(self._states(sample)) < _HALF else "float32"
 
     def __call__(self, arrays: Arrays) -> Mapping[str, Sequence[NDArray]]:
-        """Rows of `ids`, `doc` and `next` -> `h` before block `cut`, `doc`, `next` and `mask`, without padding."""
-        out: dict[str, list[NDArray]] = {name: [] for name in ("h", "doc", "next", "mask")}
+        """Rows as the stack reads them -> what crosses before block `cut`, and `mask`, without padding."""
+        out: dict[str, list[NDArray]] = {}
         for start in range(0, len(arrays["ids"]), _ROWS):
             state = self._states({name: array[start : start + _ROWS] for name, array in arrays.items()})
-            for row, length in enumerate((state["doc"] > 0).sum(1)):
-                for name in ("h", "doc", "next"):
-                    out[name].append(state[name][row, :length])
-                out["mask"].append(np.ones(length, bool))
+            for name, rows in trimmed(state).items():
+                out.setdefault(name, []).extend(rows)
         return out
 
-    def _states(self, arrays: Arrays) -> dict[str, NDArray]:
-        longest = max(1, int((arrays["doc"] > 0).sum(1).max()))
-        trimmed = {name: array[:, :longest] for name, array in arrays.items()}
+    def _states(self, arrays: Arrays) -> State:
+        if "doc" in arrays:  # an encoder-decoder narrows its two sides by itself
+            longest = max(1, int((arrays["doc"] > 0).sum(1).max()))
+            arrays = {name: array[:, :longest] for name, array in arrays.items()}
         with torch.autocast(device_of(self._stack).type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            state = run_held(self._stack, trimmed, self.cut)
-        return {name: (tensor.float() if name == "h" else tensor).cpu().numpy() for name, tensor in state.items()}
+            state = run_held(self._stack, arrays, self.cut)
+        if "doc" in state:
+            state["mask"] = state["doc"] > 0
+        return {
+            name: (tensor.float() if tensor.is_floating_point() else tensor).cpu() for name, tensor in state.items()
+        }
+
+
+def _largest(state: State) -> float:
+    return max(float(tensor.abs().max()) for tensor in state.values() if tensor.is_floating_point())

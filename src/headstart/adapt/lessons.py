@@ -10,20 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headstart.adapt.pairs import Pairs, pairs
 from headstart.core.evaluate import device_of, evaluating
 from headstart.core.examples import Examples
 from headstart.core.task import Generate
 from headstart.data.packing import NOTHING, Piece, laid_out, packed
 from headstart.data.talks import Talk
 from headstart.errors import DataError
-from headstart.sources.decoder import Decoder
+from headstart.sources.frames import Framed, exchange
+from headstart.sources.language import LanguageStack
 from headstart.sources.speaker import Speaker
 
 _JUDGED = 8  # rows that are judged at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Lessons:
+class Packed:
     """Rows of tokens, several talks in each.
 
     Attributes:
@@ -39,6 +41,11 @@ class Lessons:
     count: int
     cut: NDArray[np.int64]
     left_out: tuple[tuple[str, str], ...]
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.arrays["ids"])
 
     @property
     def width(self) -> int:
@@ -69,7 +76,7 @@ class Lessons:
         return Examples(keys, lambda rows: {name: array[rows] for name, array in arrays.items()}, y)
 
     def judged(
-        self, stack: Decoder, *, precision: str = "float32", done: Callable[[int], None] | None = None
+        self, stack: LanguageStack, *, precision: str = "float32", done: Callable[[int], None] | None = None
     ) -> NDArray:
         """(talks,) -log probability of all that each talk has to tell, in nats.
 
@@ -98,16 +105,30 @@ class Lessons:
         return np.bincount(of, weights=values[row, place], minlength=self.count)
 
 
-def lessons(speaker: Speaker, talks: Sequence[Talk], width: int, *, keep: str = "end") -> Lessons:
-    """Rows of `width` tokens of all these talks.
+Lessons = Packed | Pairs
+
+
+def lessons(speaker: Speaker, talks: Sequence[Talk], width: int, *, keep: str | None = None) -> Lessons:
+    """All these talks in rows of `width` tokens; for an encoder-decoder the last exchange of each in a row of its own.
+
+    An encoder-decoder reads the first half of a plain text, and tells the second.
 
     Args:
-        keep: what is kept of a question that is too long: its end or its beginning.
+        width: for an encoder-decoder of a document at most; its answer has room beside it.
+        keep: what is kept of a question that is too long: its end or its beginning; None is its end, and the beginning
+            of an encoder-decoder's document.
 
     Raises:
         DataError: no talk can be learned from.
         SourceError: the network has no chat template and the talks are no plain texts.
     """
+    if isinstance(speaker, Framed):
+        last, most = [exchange(talk) for talk in talks], min(width, speaker.side)
+        return pairs(speaker, last, most, speaker.side, begin=speaker.begin, keep=keep or "beginning")
+    return _packed(speaker, talks, width, keep or "end")
+
+
+def _packed(speaker: Speaker, talks: Sequence[Talk], width: int, keep: str) -> Packed:
     pieces: list[Piece] = []
     owner: list[int] = []
     cut, left_out = np.zeros(len(talks), np.int64), []
@@ -128,4 +149,4 @@ def lessons(speaker: Speaker, talks: Sequence[Talk], width: int, *, keep: str = 
     talk_of = np.full((len(rows), max(len(row) for row in rows)), -1, np.int64)
     for row, members in enumerate(rows):
         talk_of[row, : len(members)] = [owner[at] for at in members]
-    return Lessons(laid_out(pieces, width), talk_of, len(talks), cut, tuple(left_out))
+    return Packed(laid_out(pieces, width), talk_of, len(talks), cut, tuple(left_out))

@@ -51,6 +51,7 @@ class Adapters:
                 if layers:
                     config = LoraConfig(r=rank, lora_alpha=int(_SCALE * rank), target_modules=layers, lora_dropout=0.0)
                     self._tuners[name] = LoraModel(stack.blocks[name], {"default": config}, "default")
+                    _as_they_come(self._tuners[name])
         if not self._tuners:
             raise UsageError(
                 f"depth {depth} has no linear layer or ordinary convolution for an adapter; use a greater --depth, "
@@ -80,6 +81,13 @@ class Adapters:
                     learned[f"{TAIL}{block}.{name}.weight{LORA_B}"] = (_SCALE * b).numpy().copy()
             tuner.unload()
         return learned
+
+
+def _as_they_come(tuner: nn.Module) -> None:
+    """No input is brought to the adapters' own precision: autocast decides that."""
+    for module in tuner.modules():
+        if _is_adapted(module):
+            module.cast_input_dtype_enabled = False  # pyright: ignore[reportArgumentType]
 
 
 def _is_adapted(module: nn.Module) -> bool:

@@ -16,13 +16,11 @@ from headstart.core.task import Generate
 from headstart.data.packing import NOTHING
 from headstart.data.talks import Talk
 from headstart.errors import DataError
-from headstart.sources.seq2seq import Seq2Seq
-from headstart.sources.speaker import ASSISTANT, Speaker
-
-Ids = NDArray[np.int64]
+from headstart.sources.frames import Frame, Ids, pair_of
+from headstart.sources.language import LanguageStack
+from headstart.sources.speaker import Speaker
 
 _JUDGED = 8  # rows that are judged at a time
-_PAIR = ("user", ASSISTANT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +46,23 @@ class Pairs:
     left_out: tuple[tuple[str, str], ...]
     begin: int
     filler: int
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.documents)
+
+    @property
+    def width(self) -> int:
+        """Tokens of a document and its answer, as they mostly are: rows of like length are learned from together."""
+        return -(-self.tokens // self.rows)
+
+    @property
+    def arrays(self) -> dict[str, Ids]:
+        """`ids` and `doc`, (rows, longest) each: every document with its answer behind it, and where no padding is."""
+        together = [np.concatenate(row) for row in zip(self.documents, self.answers, strict=True)]
+        ids, mask = _padded(together, self.filler)
+        return {"ids": ids, "doc": mask.astype(np.int64)}
 
     @property
     def tokens(self) -> int:
@@ -87,7 +102,7 @@ class Pairs:
         return Examples(keys, self.read, self._counts, lengths=lengths)
 
     def judged(
-        self, stack: Seq2Seq, *, precision: str = "float32", done: Callable[[int], None] | None = None
+        self, stack: LanguageStack, *, precision: str = "float32", done: Callable[[int], None] | None = None
     ) -> NDArray:
         """(talks,) -log probability of all that each talk has to tell, in nats.
 
@@ -138,11 +153,11 @@ def pairs(
     Raises:
         DataError: no talk can be learned from.
     """
-    frame, made = _Frame.of(speaker), []
+    frame, made = Frame.of(speaker), []
     cut, left_out = np.zeros(len(talks), np.int64), []
     for at, talk in enumerate(talks):
         try:
-            document, answer = _checked(talk)
+            document, answer = pair_of(talk)
             ids, cut[at] = frame.shortened(before, document, width, keep)
             made.append((at, ids, frame.answer(talk.name, answer, told_width)))
         except DataError as error:
@@ -153,67 +168,6 @@ def pairs(
     of, documents, answers = zip(*made, strict=True)
     filler = speaker.tokenizer.pad_token_id or 0
     return Pairs(documents, answers, np.array(of, np.int64), len(talks), cut, tuple(left_out), begin, filler)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """The special tokens that stand around a text.
-
-    Attributes:
-        speaker: whose tokenizer adds them.
-        left, right: the tokens; one at least is on the right, by which an answer ends.
-    """
-
-    speaker: Speaker
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-
-    @classmethod
-    def of(cls, speaker: Speaker) -> _Frame:
-        plain, framed = speaker.ids("a"), speaker.tokenizer("a")["input_ids"]
-        at = next((k for k in range(len(framed)) if framed[k : k + len(plain)] == plain), 0)
-        return cls(speaker, tuple(framed[:at]), tuple(framed[at + len(plain) :]) or (speaker.end,))
-
-    def answer(self, name: str, text: str, most: int) -> Ids:
-        """A text that may have so many tokens."""
-        ids = self._around(self.speaker.ids(text))
-        if len(ids) > most:
-            raise DataError(
-                f"{name} has an answer of {len(ids)} tokens that does not fit the {most} that it may have; shorten it, "
-                "or give a larger width of answers."
-            )
-        return ids
-
-    def shortened(self, before: str, text: str, width: int, keep: str) -> tuple[Ids, int]:
-        """What stands before a text, and as much of it as has room; and how many tokens had none."""
-        ids = self.speaker.ids(before + text)
-        # by their ends: a token of the text may begin with the blank before it
-        fixed = sum(end <= len(before) for _, end in self.speaker.spans(before + text)) if before else 0
-        room = width - fixed - len(self.left) - len(self.right)
-        if room < 1:
-            raise DataError(
-                f"{width - room} tokens are always there and a document may have {width}; give a larger width."
-            )
-        body = ids[fixed:]
-        kept = body[:room] if keep == "beginning" else body[-room:]
-        return self._around([*ids[:fixed], *kept]), len(body) - len(kept)
-
-    def _around(self, ids: Sequence[int]) -> Ids:
-        return np.array([*self.left, *ids, *self.right], np.int64)
-
-
-def _checked(talk: Talk) -> list[str]:
-    """The document and its answer."""
-    roles = tuple(turn.role for turn in talk.turns)
-    if roles != _PAIR:
-        raise DataError(
-            f"{talk.name} has the turns {', '.join(roles)}, and an encoder-decoder reads one document of a user and "
-            "answers it; give two turns, or use a causal language model."
-        )
-    texts = [turn.text for turn in talk.turns]
-    if not all(text.strip() for text in texts):
-        raise DataError(f"{talk.name} has a document or an answer without text; give both.")
-    return texts
 
 
 def _padded(rows: Sequence[Ids], filler: int, width: int = 0) -> tuple[Ids, NDArray[np.bool_]]:

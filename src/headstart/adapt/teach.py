@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.adapt.below import Below
-from headstart.adapt.interrupted import Interrupted
+from headstart.adapt.halved import halved
+from headstart.adapt.interrupted import Interrupted, Unfinished
 from headstart.adapt.lessons import Lessons
 from headstart.adapt.lora import Adapters
 from headstart.adapt.tune import decided, tail_of, within
@@ -22,6 +25,7 @@ from headstart.core.plan import Plan, Run
 from headstart.core.step import Penalty
 from headstart.core.store import Store
 from headstart.retain.interpolate import between
+from headstart.sources.decoder import Decoder
 from headstart.sources.language import Language
 from headstart.sources.load import LORA_B, lay_over
 
@@ -115,49 +119,85 @@ def teach(
         TrainingError: a loss that is no number, or a row that has no room in the memory.
         UsageError: adapters that nothing here can have.
     """
-    start, stack, examples = time.perf_counter(), language.stack, lessons.examples()
-    cut = stack.cut(plan.depth)
+    stack = language.stack
     stack.head.dtype = _products(plan.precision)
     adapters = Adapters(stack, plan.depth, rank=rank, seed=plan.seed) if plan.update == "lora" else None
     before = {} if adapters else tail_of(stack, plan.depth, head=True)
-    held = {}
-    if store is not None and cut:
-        some = examples.read(np.arange(min(2, len(examples))))
-        held = {"store": store, "prefix": Below(stack, cut, language.card.digest, plan.precision, some)}
-    step = partial(seconds_per_step, stack, task=lessons.task, **held)
-    part = interrupted.tail(language.card.digest, examples.fingerprint, repr((plan, rank))) if interrupted else None
-    examples, plan = decided(part, examples, lambda: within(start + budget, examples, plan, step))
-    fixed, each = step_bytes(stack, examples, lessons.task, plan, few=1, **held)
-    free = free_memory()
-    stack.recompute = free is not None and fixed + each > free
-    if stack.recompute:  # what enters each layer is kept, and of one layer at a time all that its gradients need
-        each *= _RECOMPUTED / max(1, plan.depth - 1)
-    pieces = max(
-        pieces_that_fit(fixed, each, plan, free, divisible=True),
-        -(-plan.batch * lessons.width // PIECE),
+    stack.learn(plan.depth, plan.update)
+    part = (
+        interrupted.tail(language.card.digest, lessons.examples().fingerprint, repr((plan, rank)))
+        if interrupted
+        else None
     )
-    began, ends = time.perf_counter(), []
-
-    def ended(epoch: int, _: float) -> None:
-        ends.append(time.perf_counter())
-        if progress:
-            progress(epoch + 1, plan.epochs)
-
-    run = fit(
-        stack,
-        examples,
-        lessons.task,
-        plan,
-        penalties=penalties,
-        beside=beside,
-        on_epoch=ended,
-        checkpoint=part.checkpoint if part else None,
-        pieces=min(pieces, plan.batch),
-        **held,
-    )
+    # an encoder-decoder stays as it is: its norms and masks are no mixture of 16 and 32 bits
+    fast = adapters is not None and plan.precision == "bfloat16" and isinstance(stack, Decoder)
+    with halved(stack) if fast else nullcontext():
+        learner = _Learner(language, lessons, penalties, beside or {}, store, part, progress)
+        run, told = learner.learn(plan, time.perf_counter() + budget)
     stack.eval()
-    told = Told(time.perf_counter() - began, _storing([began, *ends]) if held else 0.0, _tokens(lessons, examples, run))
     return Taught(language, run, told, adapters, before, {} if adapters else tail_of(stack, plan.depth, head=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Learner:
+    """One learning's fixed parts."""
+
+    language: Language
+    lessons: Lessons
+    penalties: tuple[Penalty, ...]
+    beside: dict[str, Examples]
+    store: Store | None
+    part: Unfinished | None
+    progress: Progress | None
+
+    def learn(self, plan: Plan, end: float) -> tuple[Run, Told]:
+        """Learn by this plan, or by less of it that comes to its end by then."""
+        stack, lessons, examples = self.language.stack, self.lessons, self.lessons.examples()
+        held = self._held(examples, plan)
+        step = partial(seconds_per_step, stack, task=lessons.task, **held)
+        examples, plan = decided(self.part, examples, lambda: within(end, examples, plan, step))
+        pieces = self._pieces(examples, plan, held)
+        began, ends = time.perf_counter(), []
+
+        def ended(epoch: int, _: float) -> None:
+            ends.append(time.perf_counter())
+            if self.progress:
+                self.progress(epoch + 1, plan.epochs)
+
+        run = fit(
+            stack,
+            examples,
+            lessons.task,
+            plan,
+            penalties=self.penalties,
+            beside=self.beside,
+            on_epoch=ended,
+            checkpoint=self.part.checkpoint if self.part else None,
+            pieces=min(pieces, plan.batch),
+            **held,
+        )
+        seconds = time.perf_counter() - began
+        return run, Told(seconds, _storing([began, *ends]) if held else 0.0, _tokens(lessons, examples, run))
+
+    def _held(self, examples: Examples, plan: Plan) -> dict[str, Any]:
+        """Where what enters the learning blocks is kept, and what computes it."""
+        stack, cut = self.language.stack, self.language.stack.cut(plan.depth)
+        if self.store is None or not cut:
+            return {}
+        some = examples.read(np.arange(min(2, len(examples))))
+        below = Below(stack, cut, self.language.card.digest, plan.precision, some)
+        return {"store": self.store, "prefix": below}
+
+    def _pieces(self, examples: Examples, plan: Plan, held: dict[str, Any]) -> int:
+        """That a batch is divided into; layers run again for their gradients where one row alone has no room."""
+        stack = self.language.stack
+        fixed, each = step_bytes(stack, examples, self.lessons.task, plan, few=1, **held)
+        free = free_memory()
+        stack.recompute = free is not None and fixed + each > free
+        if stack.recompute:  # what enters each layer is kept, and of one layer at a time all that its gradients need
+            each *= _RECOMPUTED / max(1, plan.depth - 1)
+        enough = -(-plan.batch * self.lessons.width // PIECE)
+        return max(enough, pieces_that_fit(fixed, each, plan, free, divisible=True))
 
 
 def _storing(ends: list[float]) -> float:
@@ -169,7 +209,7 @@ def _storing(ends: list[float]) -> float:
 
 
 def _tokens(lessons: Lessons, examples: Examples, run: Run) -> int:
-    return int(lessons.tokens * len(examples) / len(lessons.arrays["ids"]) * run.plan.epochs)
+    return int(lessons.tokens * len(examples) / lessons.rows * run.plan.epochs)
 
 
 def _products(precision: str):

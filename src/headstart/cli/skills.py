@@ -238,24 +238,44 @@ def export(
     skill: SkillPath,
     onnx: Annotated[Path | None, typer.Option(help="ONNX file to write, for example pets.onnx.")] = None,
     openvino: Annotated[Path | None, typer.Option(help="OpenVINO folder to write.")] = None,
+    merged: Annotated[Path | None, typer.Option(help="Folder of a network that writes, for transformers.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of what --update lora learned, for peft.")] = None,
+    gguf: Annotated[Path | None, typer.Option(help="GGUF file of a network that writes, for llama.cpp.")] = None,
+    dtype: Annotated[str, typer.Option(help="Of --merged: float32, bfloat16 or float16.")] = "float32",
+    quantise: Annotated[str | None, typer.Option(help="Of --gguf: f16 or q8_0; else float32.")] = None,
     threads: Threads = 0,
     cache: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Write a skill for other programs: ONNX, OpenVINO.
+    """Write a skill for other programs: ONNX, OpenVINO; one that writes: merged, adapter, GGUF.
 
     Its whole function, compared with PyTorch before it is kept.
     """
     at_least(0, threads=threads)
+    from headstart.verbs.export import Exported
     from headstart.verbs.export import export as verb
 
     with Console() as teller:
-        done = verb(skill, onnx=onnx, openvino=openvino, cache=cache, threads=threads, teller=teller)
+        done = verb(
+            skill,
+            onnx=onnx,
+            openvino=openvino,
+            merged=merged,
+            adapter=adapter,
+            gguf=gguf,
+            dtype=dtype,
+            quantise=quantise,
+            cache=cache,
+            threads=threads,
+            teller=teller,
+        )
 
     def words() -> str:
         lines = []
         for one in done:
-            lines += [f"{one.kind}: differs from PyTorch by at most {one.difference:.1e} (allowed {one.allowed:.0e})"]
+            where = "" if isinstance(one, Exported) else " in a log probability"
+            off = f"by at most {one.difference:.1e}{where} (allowed {one.allowed:.0e})"
+            lines += [f"{one.kind}: differs from PyTorch {off}"]
             lines += [f"  {human(file.stat().st_size):>9}  {file}" for file in one.files]
         return "\n".join(lines)
 

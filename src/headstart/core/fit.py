@@ -214,8 +214,11 @@ class _Training:
 
     def _named(self) -> dict[str, Tensor]:
         """Everything that training moves: of the learning blocks, and of penalties that own weights."""
-        blocks = self.stack.names[self.held.cut :]
-        named = {f"{block}.{k}": t for block in blocks for k, t in self.stack.blocks[block].state_dict().items()}
+        named = {}
+        for block in self.stack.names[self.held.cut :]:
+            still = {k for k, p in self.stack.blocks[block].named_parameters() if not p.requires_grad}
+            state = self.stack.blocks[block].state_dict()
+            named |= {f"{block}.{k}": tensor for k, tensor in state.items() if k not in still}
         for place, penalty in enumerate(self.penalties):
             if isinstance(penalty, Owner):
                 named |= {f"penalty{place}.{k}": p.data for k, p in enumerate(penalty.parameters())}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from headstart.core.stack import State
 from headstart.data.packing import NOTHING
 from headstart.errors import SourceError
+from headstart.sources.attention import install
 from headstart.sources.layers import Layered, config_of, entered_with, entering, layers_of, leaves, passing, recomputed
 from headstart.sources.next_token import surprise
 
@@ -76,6 +77,7 @@ class Decoder(Layered):
         head = Head(linear, tied, getattr(config_of(body), "final_logit_softcapping", None))
         super().__init__(network, layers, leaves(body, [*layers, *after]), after, head)
         self._body = (body,)
+        install(network)
         self.proved(cuts)
 
     def proved(self, cuts: Sequence[int] | None = None) -> None:
@@ -118,8 +120,9 @@ class Decoder(Layered):
         with recomputed(again):
             if start == 0:
                 return {**crossing, "h": self._until(stop, partial(run, input_ids=state["ids"]))}
-            with passing(self._layers[: start - 1], self._arity), entered_with(self._layers[start - 1], state["h"]):
-                return {**crossing, "h": self._until(stop, partial(run, inputs_embeds=state["h"]))}
+            h = state["h"].to(next(self._layers[start - 1].parameters()).dtype)  # held weights may be halved
+            with passing(self._layers[: start - 1], self._arity), entered_with(self._layers[start - 1], h):
+                return {**crossing, "h": self._until(stop, partial(run, inputs_embeds=h))}
 
     def _until(self, stop: int, run: partial[Tensor]) -> Tensor:
         return run() if stop == len(self) - 1 else entering(self._layers[stop - 1], run)

@@ -14,9 +14,13 @@ from headstart.quiet import hush
 from headstart.sources.card import Card
 from headstart.sources.decoder import Decoder
 from headstart.sources.folder import folder_of
+from headstart.sources.frames import Framed
 from headstart.sources.layers import config_of
 from headstart.sources.load import lay_skills_over, making
+from headstart.sources.seq2seq import Seq2Seq
 from headstart.sources.speaker import Speaker
+
+LanguageStack = Decoder | Seq2Seq
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +30,12 @@ class Language:
     Attributes:
         card: of it.
         stack: over its network, whose weights they are.
-        speaker: its tokenizer and chat template.
+        speaker: its tokenizer and chat template; of an encoder-decoder a `Framed`.
         folder: of its files, as transformers reads them.
     """
 
     card: Card
-    stack: Decoder
+    stack: LanguageStack
     speaker: Speaker
     folder: Path
 
@@ -63,19 +67,21 @@ def open_language(card: Card, cache: Path, *, cuts: Sequence[int] | None = None,
         raise SourceError(
             f"{card.name} ({card.architecture}) writes no text; use a causal language model, such as smollm2-135m."
         )
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     folder = folder_of(card, cache)
     with making(card):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         if weights:
-            network = AutoModelForCausalLM.from_pretrained(
-                folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-            )
+            network = kind.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
         else:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                network = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
-    stack = Decoder(network.eval(), cuts=cuts)
+                network = kind.from_config(config)
+    stack = (Seq2Seq if config.is_encoder_decoder else Decoder)(network, cuts=cuts)
+    stack.eval()
     if weights:
         lay_skills_over(stack, card, cache)
-    return Language(card, stack, Speaker.of(folder, card.name), folder)
+    speaker = Speaker.of(folder, card.name)
+    return Language(card, stack, Framed.over(speaker, stack) if isinstance(stack, Seq2Seq) else speaker, folder)

@@ -56,9 +56,15 @@ class _Surprise(torch.autograd.Function):
         for start in range(0, len(h), rows):
             part = slice(start, start + rows)
             z, slope = _logits(h[part], weight, bias, cap)
-            found[part] = torch.nn.functional.cross_entropy(z, y[part], reduction="none")
-            if by_h is not None:
-                by_h[part] = (_by_logits(z, y[part], slope).to(weight.dtype) @ weight).to(h.dtype)
+            top, said = z.amax(1, keepdim=True), z.gather(1, y[part, None])
+            e = z.sub_(top).exp_()  # in place, and divided by their sum only after the product: passes over all tokens
+            total = e.sum(1, keepdim=True)
+            found[part] = (total.log() - (said - top)).squeeze(1)
+            if by_h is not None and slope is None:
+                by_h[part] = ((e.to(weight.dtype) @ weight).float() / total - weight[y[part]]).to(h.dtype)
+            elif by_h is not None and slope is not None:
+                by_z = _less_one(e.div_(total), y[part]).mul_(slope)
+                by_h[part] = (by_z.to(weight.dtype) @ weight).to(h.dtype)
         ctx.save_for_backward(h, weight, y, bias, by_h)
         ctx.cap, ctx.rows = cap, rows
         return found
@@ -96,6 +102,11 @@ def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None) -
 
 def _by_logits(z: Tensor, y: Tensor, slope: Tensor | None) -> Tensor:
     """(n, v) the gradient of each token's loss by its logits before the cap."""
-    p = torch.softmax(z, 1)
-    p[torch.arange(len(y), device=y.device), y] -= 1
+    p = _less_one(torch.softmax(z, 1), y)
     return p if slope is None else p * slope
+
+
+def _less_one(p: Tensor, y: Tensor) -> Tensor:
+    """(n, v) with 1 taken away at each y, in place."""
+    p[torch.arange(len(y), device=y.device), y] -= 1
+    return p

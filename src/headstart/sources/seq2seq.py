@@ -101,7 +101,24 @@ class Seq2Seq(Layered):
             f"{side}{k}" for side, part in (("encoder", first), ("decoder", second)) for k in range(1, 1 + len(part))
         ]
         self.blocks = nn.ModuleDict(dict(zip(("embed", *names, "head"), blocks, strict=True)))
-        self._try(cuts)
+        self.proved(cuts)
+
+    def proved(self, cuts: Sequence[int] | None = None) -> None:
+        """Try these cuts, or all.
+
+        Raises:
+            SourceError: split and unsplit outputs differ.
+        """
+        state, network = _trial(self.vocabulary), self.network
+        own = {"input_ids": state["ids"], "attention_mask": state["enc_mask"].long(), "use_cache": False}
+        try:
+            whole = partial(network, decoder_input_ids=state["told"], **own)
+            self.prove(state, lambda: whole().logits.float(), len(self), TOLERANCE, cuts)
+        except (AssertionError, RuntimeError, StopIteration, TypeError) as error:
+            why = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+            raise SourceError(
+                f"{type(network).__name__} cannot be run in parts on two short rows ({why}); use a T5 or BART."
+            ) from error
 
     @property
     def head(self) -> AnswerHead:
@@ -197,18 +214,6 @@ class Seq2Seq(Layered):
         tables = (module for module in block.modules() if "Sinusoidal" in type(module).__name__)
         fixed = {id(p) for table in tables for p in table.parameters()}  # computed, not learned
         return (p for p in super()._chosen(block, update) if id(p) not in fixed)
-
-    def _try(self, cuts: Sequence[int] | None) -> None:
-        state, network = _trial(self.vocabulary), self.network
-        own = {"input_ids": state["ids"], "attention_mask": state["enc_mask"].long(), "use_cache": False}
-        try:
-            whole = partial(network, decoder_input_ids=state["told"], **own)
-            self.prove(state, lambda: whole().logits.float(), len(self), TOLERANCE, cuts)
-        except (AssertionError, RuntimeError, StopIteration, TypeError) as error:
-            why = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-            raise SourceError(
-                f"{type(network).__name__} cannot be run in parts on two short rows ({why}); use a T5 or BART."
-            ) from error
 
 
 _NORMS = ("final_layer_norm", "layer_norm")  # what architectures call the norm after the layers of a side

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from headstart.core.evaluate import evaluating
 from headstart.data.talks import Turn
 from headstart.errors import SourceError, UsageError
 from headstart.sources.decoding import Decoding, processors
+from headstart.sources.frames import Framed
 from headstart.sources.layers import config_of
 from headstart.sources.speaker import Speaker
 from headstart.sources.transcript import Listening, Transcript
@@ -48,8 +50,8 @@ class Writer:
     """A network that answers.
 
     Attributes:
-        network: a transformers causal language model; nothing about it is changed.
-        speaker: its tokenizer and chat template.
+        network: a transformers language model; nothing about it is changed.
+        speaker: its tokenizer and chat template; of an encoder-decoder a `Framed`.
 
     Raises:
         SourceError: a network that writes nothing.
@@ -65,6 +67,8 @@ class Writer:
     @property
     def window(self) -> int | None:
         """Tokens of a prompt and its answer together; None where the network names no limit."""
+        if isinstance(self.speaker, Framed):
+            return 2 * self.speaker.side
         return getattr(config_of(self.network).get_text_config(), "max_position_embeddings", None)
 
     def write(
@@ -77,7 +81,7 @@ class Writer:
     ) -> list[Written]:
         """An answer to each prompt, in their order; which others it is written beside does not matter to it.
 
-        A prompt that is longer than the window without the answer is shortened by the rule of `Speaker.fitting`.
+        A prompt that is longer than the window without the answer is shortened by the rule of `fitting` of the speaker.
         Where tokens are drawn, the k-th prompt draws by the seed and k.
 
         Args:
@@ -143,6 +147,8 @@ class Writer:
 
     def _room(self, decoding: Decoding) -> int:
         """Tokens that a prompt may have."""
+        if isinstance(self.speaker, Framed):
+            return self._beside(decoding, self.speaker.side)
         if self.window is None:
             return sys.maxsize
         room = self.window - decoding.max_new_tokens
@@ -153,6 +159,15 @@ class Writer:
             )
         return room
 
+    def _beside(self, decoding: Decoding, side: int) -> int:
+        """Tokens of a prompt whose answer has as many of its own."""
+        if decoding.max_new_tokens > side:
+            raise UsageError(
+                f"max_new_tokens={decoding.max_new_tokens} is more than the {side} tokens that an answer of "
+                f"{self.speaker.name} may have; give at most that."
+            )
+        return side
+
     def _fill(
         self,
         made: Sequence[Transcript],
@@ -162,14 +177,16 @@ class Writer:
         after: Callable[[], bool],
     ) -> None:
         """Answer prompts together, each into its transcript."""
-        ids, mask = _padded(prompts, self.speaker.end)
+        begin = self.speaker.begin if isinstance(self.speaker, Framed) else None
+        ids, mask = _padded(prompts, self.speaker.end, left=begin is None)
+        start = ids.shape[1] if begin is None else 1  # an encoder-decoder's answer stands behind its first token alone
         device = self.network.device
         with evaluating(self.network):
-            self.network.generate(  # pyright: ignore[reportCallIssue]
+            _unset(self.network).generate(  # pyright: ignore[reportCallIssue]
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
-                generation_config=_plain(decoding.max_new_tokens, self._ends(decoding), self.speaker.end),
-                logits_processor=processors(decoding, ids.shape[1], rows),
+                generation_config=_plain(decoding.max_new_tokens, self._ends(decoding), self.speaker.end, begin),
+                logits_processor=processors(decoding, start, rows),
                 stopping_criteria=StoppingCriteriaList([Listening(made, after)]),
             )
         for each in made:
@@ -194,16 +211,34 @@ class _Told:
         self.last = done
 
 
-def _padded(prompts: Sequence[Sequence[int]], filler: int) -> tuple[Tensor, Tensor]:
-    """(b, t) tokens with padding on their left, and (b, t) where it is not: positions count from there."""
+def _padded(prompts: Sequence[Sequence[int]], filler: int, *, left: bool) -> tuple[Tensor, Tensor]:
+    """(b, t) tokens with padding on their left or right, and (b, t) where it is not.
+
+    An answer that goes on with its prompt needs the prompt's end beside it; what an encoder reads begins at place 0.
+    """
     width = max(len(ids) for ids in prompts)
-    ids = torch.tensor([[filler] * (width - len(each)) + list(each) for each in prompts])
-    mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in prompts])
-    return ids, mask
+
+    def row(each: Sequence[int], padding: int) -> list[int]:
+        beside = [padding] * (width - len(each))
+        return [*beside, *each] if left else [*each, *beside]
+
+    ids = torch.tensor([row(each, filler) for each in prompts])
+    return ids, torch.tensor([row([1] * len(each), 0) for each in prompts])
 
 
-def _plain(length: int, ends: set[int], filler: int) -> GenerationConfig:
-    """Greedy, and nothing of how the network's own settings would have it."""
+def _unset(network: PreTrainedModel) -> PreTrainedModel:
+    """The same network without settings of its own, from which `generate` takes what it is given None for."""
+    same = copy.copy(network)  # shallow: it shares all modules and hooks
+    same.generation_config = GenerationConfig()  # pyright: ignore[reportAttributeAccessIssue]
+    return same
+
+
+def _plain(length: int, ends: set[int], filler: int, begin: int | None) -> GenerationConfig:
+    """Greedy, and nothing of how the network's own settings would have it.
+
+    Args:
+        begin: what the decoder of an encoder-decoder reads first; None for others.
+    """
     return GenerationConfig(
         max_new_tokens=length,
         min_length=0,
@@ -219,4 +254,5 @@ def _plain(length: int, ends: set[int], filler: int) -> GenerationConfig:
         return_dict_in_generate=False,
         eos_token_id=sorted(ends),
         pad_token_id=filler,
+        decoder_start_token_id=begin,
     )

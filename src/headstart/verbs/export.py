@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -30,6 +30,7 @@ from headstart.verbs.watch import Silent, Teller
 from headstart.version import __version__
 
 if TYPE_CHECKING:
+    from headstart.verbs.carry import Carried
     from headstart.verbs.whole import Function
 
 TOLERANCE = 1e-4  # of a probability; of numbers, a share of the largest
@@ -38,6 +39,8 @@ _SMALL = 1e-6  # below it fp32 has few digits left
 FORMAT = 1
 ABOUT = "export.json"
 _ONNX = ("onnx", "onnxruntime")
+_LABELLED = "--onnx FILE.onnx or --openvino FOLDER"
+_SPOKEN = "--merged FOLDER, --adapter FOLDER or --gguf FILE.gguf"
 
 
 @dataclass(frozen=True)
@@ -62,32 +65,53 @@ def export(
     *,
     onnx: str | Path | None = None,
     openvino: str | Path | None = None,
+    merged: str | Path | None = None,
+    adapter: str | Path | None = None,
+    gguf: str | Path | None = None,
+    dtype: str = "float32",
+    quantise: str | None = None,
     cache: Path | None = None,
     threads: int = 0,
     teller: Teller | None = None,
-) -> list[Exported]:
-    """Write a skill for ONNX Runtime, for OpenVINO, or for both.
+) -> list[Exported] | list[Carried]:
+    """Write a skill for other programs: for ONNX Runtime and OpenVINO; one that writes, merged, as adapter or as GGUF.
 
-    The network takes `pixels` (b, s, s, 3) uint8, or `ids` and `mask` (b, t) int64, and gives `probabilities` (b, c)
-    or `numbers` (b, t): normalisation, head and temperature are inside. A JSON file beside it says everything else
-    that a program must know.
+    Of a skill with labels, the network takes `pixels` (b, s, s, 3) uint8, or `ids` and `mask` (b, t) int64, and gives
+    `probabilities` (b, c) or `numbers` (b, t): normalisation, head and temperature are inside. A JSON file beside it
+    says everything else that a program must know.
 
     Args:
         onnx: file to write, ending in .onnx; FILE.json, and for texts FILE.tokenizer.json, come beside it.
         openvino: folder to write: model.xml, model.bin, export.json, for texts tokenizer.json.
+        merged, adapter, gguf, dtype, quantise: of a skill that writes; see `verbs.carry.carry`.
         threads: of the CPU for the comparison; 0 takes all.
 
     Raises:
-        UsageError: no form was asked for, or a place that something else holds.
+        UsageError: no form was asked for, one that this skill cannot have, or a place that something else holds.
         SkillError: no skill there, one that was changed, or a disk that refuses.
         SourceError: its pretrained network cannot be had.
         EngineError: a form that cannot be made, or answers otherwise than PyTorch; nothing is written then.
     """
     hush()
     file, folder = (None if place is None else Path(place) for place in (onnx, openvino))
-    _asked(file, folder)
+    spoken = {"merged": merged, "adapter": adapter, "gguf": gguf}
+    _asked(file, folder, spoken)
     root, teller = cache or cache_folder(), teller or Silent()
     opened = skill if isinstance(skill, Skill) else archive.opened(skill, root)
+    writes = opened.manifest.get("modality") == "language"
+    more = {"dtype": "" if dtype == "float32" else dtype, "quantise": quantise}
+    _suits(opened, writes, {"onnx": onnx, "openvino": openvino}, {**spoken, **more})
+    if not writes:
+        return _labelled(opened, file, folder, root, threads, teller)
+    from headstart.verbs.carry import carry
+
+    return carry(opened, **spoken, dtype=dtype, quantise=quantise, cache=root, threads=threads, teller=teller)
+
+
+def _labelled(
+    opened: Skill, file: Path | None, folder: Path | None, root: Path, threads: int, teller: Teller
+) -> list[Exported]:
+    """A skill with labels in the forms that have a place."""
     card = _card(opened)
     refuse_code(card, root)
     if file is not None:
@@ -107,13 +131,26 @@ def export(
     return done
 
 
-def _asked(file: Path | None, folder: Path | None) -> None:
-    if file is None and folder is None:
-        raise UsageError("no form was asked for; write --onnx FILE.onnx, --openvino FOLDER, or both.")
+def _asked(file: Path | None, folder: Path | None, spoken: Mapping[str, str | Path | None]) -> None:
+    if file is None and folder is None and not any(spoken.values()):
+        raise UsageError(
+            "no form was asked for; write --onnx FILE.onnx, --openvino FOLDER, or both, and of a skill that writes "
+            f"{_SPOKEN}."
+        )
     if file is not None and (file.suffix.lower() != ".onnx" or file.is_dir()):
         raise UsageError(f"--onnx {file} is not a file that ends in .onnx; write for example --onnx pets.onnx.")
     if folder is not None and not _ours(folder):
         raise UsageError(f"--openvino {folder} exists and is not an earlier export; choose another, or move it away.")
+
+
+def _suits(
+    skill: Skill, writes: bool, labelled: Mapping[str, str | Path | None], spoken: Mapping[str, str | Path | None]
+) -> None:
+    """Refuse the forms of the other kind of skill."""
+    other = next((name for name, value in (labelled if writes else spoken).items() if value), None)
+    if other is not None:
+        does, forms = ("writes texts", _SPOKEN) if writes else ("answers with labels", _LABELLED)
+        raise UsageError(f"{skill.folder} {does}, which --{other} is not for; write {forms}.")
 
 
 def _ours(folder: Path) -> bool:

@@ -35,15 +35,15 @@ def sides_of(judge: Judge, kind: str, before: Heard, after: Heard) -> tuple[Side
     Args:
         kind: of the talks.
     """
-    told = judge.held.told > 0  # talks that were left out tell nothing
-    counts, prose = judge.held.told[told], judge.prose.told
+    told, read = judge.held.told > 0, judge.prose.told > 0  # what was left out tells nothing
+    counts, prose = judge.held.told[told], judge.prose.told[read]
     pairs = [_scored(judge, kind, heard) for heard in (before, after)]
     sides = [
         Side(
             perplexity=figure(perplexity(heard.nats[told], counts)),
             scores=_figures(scores),
             lengths=_lengths(heard.texts),
-            general=figure(perplexity(heard.general, prose)),
+            general=figure(perplexity(heard.general[read], prose)),
             probe=_share(heard.answers),
         )
         for heard, scores in zip((before, after), pairs, strict=True)
@@ -51,7 +51,7 @@ def sides_of(judge: Judge, kind: str, before: Heard, after: Heard) -> tuple[Side
     lost = instructions.lost(before.answers, after.answers) if judge.probed else None
     change = Change(
         perplexity=figure(perplexity_ratio(after.nats[told], before.nats[told], counts)),
-        general=figure(perplexity_ratio(after.general, before.general, prose)),
+        general=figure(perplexity_ratio(after.general[read], before.general[read], prose)),
         scores=_differences(pairs[0], pairs[1]),
         probe=None if lost is None else Figure(lost.value, lost.low, lost.high, len(after.answers)),
     )

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from headstart.adapt.lessons import Lessons, lessons
 from headstart.data.talks import PLAIN, Talk, Talks, Turn
+from headstart.errors import UsageError
 from headstart.language import instructions
 from headstart.language.general import general_texts
 from headstart.sources.decoding import Decoding
+from headstart.sources.frames import Framed
 from headstart.sources.language import Language
 from headstart.sources.speaker import Speaker
 from headstart.sources.writer import Writer
@@ -143,7 +145,16 @@ def judge_of(language: Language, test: Talks, width: int, *, precision: str, see
 
     Args:
         width: of the rows.
+
+    Raises:
+        UsageError: plain texts for an encoder-decoder.
     """
+    framed = isinstance(language.speaker, Framed)
+    if framed and test.kind == PLAIN:
+        raise UsageError(
+            f"{language.card.name} reads a text and answers it, and goes on with none; use a causal network for plain "
+            "texts, such as smollm2-135m."
+        )
     draw = np.random.default_rng([seed, 8])
     mixed = test.take(draw.permutation(len(test)))
     held = lessons(language.speaker, few(language.speaker, mixed, width).talks, width)
@@ -153,7 +164,7 @@ def judge_of(language: Language, test: Talks, width: int, *, precision: str, see
     longest = int(min(_LONGEST, max(16, 2 * np.median(lengths or [32]))))
     window = Writer(language.network, language.speaker).window
     longest = longest if window is None else min(longest, window // 2)
-    probed = bool(language.speaker.tokenizer.chat_template)
+    probed = bool(language.speaker.tokenizer.chat_template) and not framed
     return Judge(language, held, prose, asked, Decoding(max_new_tokens=longest), probed, precision, cache)
 
 
@@ -176,6 +187,8 @@ def prose_of(texts: Sequence[str]) -> tuple[Talk, ...]:
 def chosen_instruction(judge: Judge, documents: Talks, progress: Progress) -> str:
     """Of three instructions, that with which the untuned network summarises some training documents best.
 
+    An encoder-decoder may also be told what its own settings say, which may be nothing.
+
     Args:
         documents: summaries that are learned from.
     """
@@ -183,8 +196,10 @@ def chosen_instruction(judge: Judge, documents: Talks, progress: Progress) -> st
 
     writer = Writer(judge.language.network, judge.language.speaker)
     some = [Asked(t.name, t.turns[:-1], r) for t, r in zip(documents.talks, documents.references or (), strict=True)]
-    best, most = INSTRUCTIONS[0], -math.inf
-    for told in INSTRUCTIONS:
+    speaker = judge.language.speaker
+    tried = (speaker.asks, *INSTRUCTIONS) if isinstance(speaker, Framed) else INSTRUCTIONS
+    best, most = tried[0], -math.inf
+    for told in tried:
         prompts = [_told(each.turns, told) for each in some[:_TRIED]]
         texts = [each.text for each in writer.write(prompts, judge.decoding, progress=progress)]
         found = rouge(texts, [each.references for each in some[:_TRIED]])

@@ -18,6 +18,7 @@ from headstart.sources.catalog import CATALOG
 from headstart.sources.decoding import Decoding
 from headstart.sources.digest import summarized
 from headstart.sources.find import HUBS, SKILL, find, skill_folder
+from headstart.sources.frames import Framed
 from headstart.sources.language import Language, open_language
 from headstart.sources.load import lay_over
 from headstart.sources.safe import refuse_code
@@ -75,8 +76,8 @@ class Voice:
     Attributes:
         name: of the skill or the network.
         language: the network, with what the skill learned laid over it.
-        kind: chat, summaries or text: what it learned to write; chat for a network as it came, text for one that has
-            no chat template.
+        kind: chat, summaries or text: what it learned to write; chat for a network as it came, text for a decoder
+            that has no chat template.
         system: what its talks begin with; None is nothing.
         longest: tokens of an answer where nothing is said.
         window: tokens that it learned from at a time; None for a network as it came.
@@ -251,7 +252,8 @@ def summarize(
         voice: as of `generate`.
         files: of text; "-" is standard input.
         decoding: None takes the likeliest words.
-        instruction: said before each part; None says nothing to a skill that learned from summaries, else asks for one.
+        instruction: said before each part; None says nothing to a skill that learned from summaries, what its settings
+            say to an encoder-decoder, else asks for one.
 
     Raises:
         UsageError: no files.
@@ -260,7 +262,7 @@ def summarize(
     named, tell = ([files] if isinstance(files, str | Path) else list(files)), teller or Silent()
     if not named:
         raise UsageError("no document was given; name text files, or - for standard input.")
-    told = instruction if instruction is not None else "" if open_.kind == "summaries" else INSTRUCTIONS[0]
+    told = _asks(open_) if instruction is None else instruction
     how = decoding or Decoding(max_new_tokens=open_.longest if open_.kind == "summaries" else _LONGEST)
     found = []
     for at, name in enumerate(named):
@@ -296,10 +298,20 @@ def _document(name: str | Path) -> str:
         raise DataError(f"'{name}' cannot be opened ({error.strerror}); give a file that you may read.") from None
 
 
+def _asks(voice: Voice) -> str:
+    """What is said before each part where nothing is asked for."""
+    speaker = voice.language.speaker
+    if voice.kind == "summaries":
+        return ""
+    return speaker.asks if isinstance(speaker, Framed) else INSTRUCTIONS[0]
+
+
 def _width(voice: Voice, decoding: Decoding) -> int:
     """Tokens of a part and its summary together: no more than it learned from."""
-    most = voice.writer.window or _WIDTH
+    speaker, most = voice.language.speaker, voice.writer.window or _WIDTH
     learned = voice.window if voice.kind == "summaries" and voice.window else _WIDTH
+    if isinstance(speaker, Framed):  # its summaries take nothing of the window of its documents
+        return min(most, min(learned, speaker.side) + decoding.max_new_tokens)
     return min(most, max(learned, 2 * decoding.max_new_tokens))
 
 
@@ -310,7 +322,8 @@ def _is_network(name: str) -> bool:
 
 def _as_it_came(name: str, card: Card, language: Language, threads: int) -> Voice:
     _limit(threads)
-    kind = "chat" if language.speaker.tokenizer.chat_template else PLAIN
+    answers = language.speaker.tokenizer.chat_template or isinstance(language.speaker, Framed)
+    kind = "chat" if answers else PLAIN
     return Voice(name, language, kind, None, _LONGEST, None)
 
 
