@@ -253,6 +253,28 @@ def nats_by_hand(network, rows):
     return total
 
 
+@pytest.mark.parametrize("depth", [3, 6, 8])
+def test_layers_that_run_again_give_the_same_gradients(place, depth):
+    found = []
+    for recompute in (False, True):
+        language = opened(place)
+        stack, rows = language.stack, rows_of(place, language, 4)
+        state = {name: torch.from_numpy(array) for name, array in rows.read(np.arange(4)).items()}
+        runs = []
+        stack.learn(depth).recompute = recompute
+        hook = stack._layers[-1].register_forward_hook(lambda *_, runs=runs: runs.append(1))
+        inner = next(iter(stack._layers[-1].children())).register_forward_hook(lambda *_, runs=runs: runs.append(2))
+        stack(stack(state, stop=stack.cut(depth)), start=stack.cut(depth))["h"].sum().backward()
+        hook.remove()
+        inner.remove()
+        assert len(runs) == (3 if recompute else 2)
+        found.append({name: p.grad for name, p in language.network.named_parameters() if p.grad is not None})
+    assert len(found[0]) > 5
+    assert set(found[0]) == set(found[1])
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient, rtol=1e-5, atol=1e-6, msg=name)
+
+
 # ---- verbs
 
 

@@ -30,6 +30,7 @@ from headstart.sources.layers import (
     leaves,
     masked_mean,
     passing,
+    recomputed,
 )
 from headstart.sources.next_token import surprise
 
@@ -157,7 +158,11 @@ class Seq2Seq(Layered):
 
     def through(self, state: State, start: int, stop: int) -> State:
         """Blocks [start, stop) of the network; start < stop < len(self)."""
-        state = self._narrow(state, start)
+        again = self._layers[max(start, 1) - 1 : stop - 1] if self.recompute and torch.is_grad_enabled() else ()
+        with recomputed(again):
+            return self._sides(self._narrow(state, start), start, stop)
+
+    def _sides(self, state: State, start: int, stop: int) -> State:
         if start <= self._encoders:
             h = self._encoded(state, start, stop)
             if stop <= self._encoders:
