@@ -64,7 +64,7 @@ def merged(network: nn.Module, tokenizer_folder: Path, out: Path, *, dtype: str 
         save_file(weights, partial / "model.safetensors", {"format": "pt"})
         shutil.copymode(partial / "config.json", partial / "model.safetensors")  # safetensors lets the owner read alone
         _write(partial / "generation_config.json", _generation(whole, end))
-        _copy_tokenizer(tokenizer_folder, partial)
+        copy_tokenizer(tokenizer_folder, partial)
     return out
 
 
@@ -137,6 +137,8 @@ def beside(out: Path) -> Iterator[Path]:
     Raises:
         UsageError: `out` is there already, or the disk refuses.
     """
+    from safetensors import SafetensorError
+
     if out.exists():
         raise UsageError(f"{out} is there already; move it away, or give another place.")
     partial = out.with_name(f"{out.name}.{uuid.uuid4().hex}.partial")
@@ -144,10 +146,9 @@ def beside(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.rename(out)
-    except OSError as error:
-        raise UsageError(
-            f"writing {out} failed: {error.strerror or error}; free space or choose another place."
-        ) from error
+    except (OSError, SafetensorError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UsageError(f"writing {out} failed: {why}; free space or choose another place.") from error
     finally:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
@@ -181,7 +182,8 @@ def _generation(network: PreTrainedModel, end: int | None) -> dict[str, Any]:
     return said
 
 
-def _copy_tokenizer(folder: Path, to: Path) -> None:
+def copy_tokenizer(folder: Path, to: Path) -> None:
+    """What a tokenizer is kept in, and of its settings all but what names code or this machine."""
     for name in _TOKENIZER:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, to / name)

@@ -232,7 +232,7 @@ class _Job:
         def write(place: Path) -> None:
             config = config_of(language.network)
             away_peft.adapter(self.skill.arrays, config, place, rank=rank, base=_repository(language.card))
-            away._copy_tokenizer(language.folder, place)
+            away.copy_tokenizer(language.folder, place)
 
         return self._kept("adapter", out, write, self._adapted, "float32")
 

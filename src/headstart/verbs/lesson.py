@@ -123,6 +123,8 @@ def lesson_of(data: str | Path, options: Options | None, settings: Settings, cac
     with watch.stage("open the network"):
         same_network(settings, card)
         language = open_language(card, cache, cuts=())
+        if settings.device == "cuda":
+            _to_cuda(language)
     with watch.stage("prepare"):
         some = _some(parts.train, settings.seed or 0)
         unknown = _unknown(language, some, watch.teller)
@@ -147,6 +149,15 @@ def _refuse(settings: Settings) -> None:
             f"guard {settings.guard} is for labels; a language model keeps what it knew by --forget-at-most 3%, which "
             "mixes what it learned with what it knew."
         )
+
+
+def _to_cuda(language: Language) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UsageError("--device cuda needs a GPU that PyTorch can use, and there is none; leave it out.")
+    language.stack.to("cuda")
+    language.network.to("cuda")  # pyright: ignore[reportArgumentType]
 
 
 def _read(data: str | Path, options: Options, teller: Teller) -> tuple[Talks, Found]:

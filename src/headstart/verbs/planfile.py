@@ -152,7 +152,7 @@ def options_of(settings: Settings, options: Options | None) -> Options:
     options = options or Options()
     planned = settings.followed.options if settings.followed else Options()
     given = {name: vars(options)[name] for name in OPTIONS if vars(options)[name] is not None}
-    return replace(planned, **given, classes=options.classes)
+    return replace(planned, **given, classes=options.classes, more=options.more, mask=options.mask)
 
 
 @contextmanager
