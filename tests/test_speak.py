@@ -1,4 +1,4 @@
-"""`fit`, `plan`, `generate`, `chat` and `summarize` of a language model, as they are typed; mistakes in one sentence."""
+"""`fit`, `plan`, `generate`, `chat` and `summarize` as they are typed; a mistake is one sentence."""
 
 import io
 import json

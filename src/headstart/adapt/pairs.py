@@ -58,13 +58,6 @@ class Pairs:
         return -(-self.tokens // self.rows)
 
     @property
-    def arrays(self) -> dict[str, Ids]:
-        """`ids` and `doc`, (rows, longest) each: every document with its answer behind it, and where no padding is."""
-        together = [np.concatenate(row) for row in zip(self.documents, self.answers, strict=True)]
-        ids, mask = _padded(together, self.filler)
-        return {"ids": ids, "doc": mask.astype(np.int64)}
-
-    @property
     def tokens(self) -> int:
         """Of documents and answers, without padding."""
         return sum(len(ids) for ids in (*self.documents, *self.answers))

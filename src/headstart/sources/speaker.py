@@ -198,7 +198,7 @@ class Speaker:
 def _without_oldest(turns: Sequence[Turn], spare: int = 1) -> list[Turn] | None:
     """Without the first exchange; None where no more answers than `spare` would be left, or none that is told."""
     answers = [at for at, turn in enumerate(turns) if turn.role == ASSISTANT]
-    if len(answers) <= spare or not any(turns[at].told for at in answers[1:]):
+    if len(answers) <= spare or (spare and not any(turns[at].told for at in answers[1:])):
         return None
     start = 1 if turns[0].role == "system" else 0
     return [*turns[:start], *turns[answers[0] + 1 :]]

@@ -115,8 +115,8 @@ def foresee(
 def _rehearsed(lesson: Lesson, judge: Judge) -> tuple[dict[str, float], float]:
     """Seconds of what is still to come by part, and bytes of memory at the peak."""
     stack, plan, rows = lesson.language.stack, lesson.course.plan, lesson.rows
-    few = rows.examples().take(np.arange(min(_ROWS, len(rows.arrays["ids"]))))
-    share = rows.tokens / max(1, int((rows.arrays["doc"][: len(few)] > 0).sum()))
+    few = rows.examples().take(np.arange(min(_ROWS, rows.rows)))
+    share = rows.rows / len(few)
     judged = _seconds(lambda: judge.prose.judged(stack, precision=plan.precision))
     judged *= 1 + judge.held.tokens / judge.prose.tokens
     writing = _writing(lesson) * (len(judge.asked) * judge.decoding.max_new_tokens / 2 + _PROBES)

@@ -28,7 +28,7 @@ from headstart.sources.speaker import Speaker, unknown_share
 from headstart.sources.writer import Writer
 from headstart.verbs.planfile import lined, options_of, same_network
 from headstart.verbs.settings import NO_GUARD, Settings
-from headstart.verbs.spoken import Judge, judge_of, prose_of
+from headstart.verbs.spoken import Judge, judge_of, kept_of, prose_of
 from headstart.verbs.watch import Teller, Watch
 
 DEFAULT = "smollm2-135m"
@@ -130,8 +130,8 @@ def lesson_of(data: str | Path, options: Options | None, settings: Settings, cac
         unknown = _unknown(language, some, watch.teller)
         window = _window(language, some, settings.window)
         train, choosing = _train(parts, settings)
-        rows = lessons(language.speaker, train.talks, window)
-        _tell(rows, window, watch.teller)
+        rows = lessons(language.speaker, train.talks, window, keep=kept_of(talks.kind))
+        _tell(rows, window, kept_of(talks.kind), watch.teller)
         plan = _course(language, rows, settings, cache)
         say(plan.rule)
         language.stack.proved((language.stack.cut(plan.plan.depth),))
@@ -226,13 +226,13 @@ def _train(parts: Parts, settings: Settings) -> tuple[Talks, Talks | None]:
     return train.take(np.sort(order[count:])), train.take(order[:count])
 
 
-def _tell(rows: Lessons, window: int, teller: Teller) -> None:
+def _tell(rows: Lessons, window: int, keep: str, teller: Teller) -> None:
     shortened, share = int((rows.cut > 0).sum()), 100 * rows.told.sum() / max(1, rows.tokens)
     teller.say(f"{rows.tokens:,} tokens in rows of {window}, {share:.0f} % of them answers to be told")
     if shortened:
         teller.say(
             f"{shortened} talks were longer than the window of {window} and lost {int(rows.cut.sum()):,} tokens: "
-            "oldest exchanges first, then the beginning of the longest question"
+            f"oldest exchanges first, then all but the {keep} of the longest question or document"
         )
     for name, why in rows.left_out[:_SHOWN]:
         teller.say(f"left out: {name}: {why}")
@@ -243,7 +243,7 @@ def _course(language: Language, rows: Lessons, settings: Settings, cache: Path) 
     fast = settings.device == "cuda" or fast_precision() == "bf16"
     return course(
         len(language.stack),
-        len(rows.arrays["ids"]),
+        rows.rows,
         depth=settings.depth,
         update=settings.update,
         rates=settings.rates,

@@ -157,7 +157,7 @@ def judge_of(language: Language, test: Talks, width: int, *, precision: str, see
         )
     draw = np.random.default_rng([seed, 8])
     mixed = test.take(draw.permutation(len(test)))
-    held = lessons(language.speaker, few(language.speaker, mixed, width).talks, width)
+    held = lessons(language.speaker, few(language.speaker, mixed, width).talks, width, keep=kept_of(test.kind))
     prose = lessons(language.speaker, prose_of(general_texts()), _GENERAL)
     asked = tuple(_asked(mixed, GENERATED[test.kind], draw))
     lengths = [len(language.speaker.ids(reference)) for each in asked for reference in each.references]
@@ -166,6 +166,11 @@ def judge_of(language: Language, test: Talks, width: int, *, precision: str, see
     longest = longest if window is None else min(longest, window // 2)
     probed = bool(language.speaker.tokenizer.chat_template) and not framed
     return Judge(language, held, prose, asked, Decoding(max_new_tokens=longest), probed, precision, cache)
+
+
+def kept_of(kind: str) -> str:
+    """What is kept of a question that is too long: of a talk how it ends, of a document how it begins."""
+    return "beginning" if kind == "summaries" else "end"
 
 
 def few(speaker: Speaker, talks: Talks, width: int) -> Talks:

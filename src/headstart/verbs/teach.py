@@ -23,7 +23,7 @@ from headstart.verbs.lesson import Lesson, lesson_of
 from headstart.verbs.machine import machine
 from headstart.verbs.settings import Settings
 from headstart.verbs.sides import lead_of, recalled_of, samples_of, sides_of
-from headstart.verbs.spoken import Heard, Judge, chosen_instruction
+from headstart.verbs.spoken import Heard, Judge, chosen_instruction, kept_of
 from headstart.verbs.voice import LANGUAGE
 from headstart.verbs.watch import Watch, peak_memory
 from headstart.version import __version__
@@ -74,7 +74,7 @@ def _hold_back(lesson: Lesson, taught: Taught, watch: Watch) -> told.Guarded | N
     if limit is None or choosing is None:
         return None
     with watch.stage("hold back"):
-        talks = lessons(lesson.language.speaker, choosing.talks, lesson.window)
+        talks = lessons(lesson.language.speaker, choosing.talks, lesson.window, keep=kept_of(lesson.talks.kind))
         found = held_back(taught, lesson.prose(1), talks, limit, precision=taught.run.plan.precision)
     rule = _rule(found, limit)
     watch.teller.say(rule)
