@@ -31,6 +31,7 @@ def save(module: nn.Module, sample: Mapping[str, Tensor], outputs: Sequence[str]
     """
     hush()
     import openvino as ov
+    from openvino.frontend import OpConversionFailure
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # tracing with several threads takes ten times longer
@@ -39,7 +40,7 @@ def save(module: nn.Module, sample: Mapping[str, Tensor], outputs: Sequence[str]
             warnings.simplefilter("ignore")  # tracing warns of each shape that it fixes; parity is checked instead
             model = ov.convert_model(module.eval(), example_input=tuple(sample.values()))
             answers = module(*sample.values())
-    except RuntimeError as error:
+    except (RuntimeError, OpConversionFailure) as error:
         raise EngineError(
             f"{type(module).__name__} cannot be traced for the engine ({str(error).splitlines()[0]}); "
             "use --device eager for this network."

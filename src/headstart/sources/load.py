@@ -182,9 +182,12 @@ def _texts(card: Card, cache: Path, weights: bool) -> nn.Module:
 
     folder = folder_of(card, cache)
     with making(card):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if card.writes:
+            config.use_cache = False  # nothing is written here, and what would be kept for it cannot be traced
         if weights:
-            return AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
-        return AutoModel.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+            return AutoModel.from_pretrained(folder, config=config, use_safetensors=True, trust_remote_code=False)
+        return AutoModel.from_config(config)
 
 
 @contextmanager
