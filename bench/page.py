@@ -31,6 +31,10 @@ def main():
         outside,
         shelf,
         interrupted,
+        taught,
+        summaries,
+        talks,
+        answering,
         memory,
         start,
     )
@@ -208,6 +212,80 @@ def chance():
 def group_of(row):
     """Which networks on how many data sets, by which truth."""
     return f"{row['kind']}, {row['group']}", row["truth"], row["networks"], row["sets"]
+
+
+def taught():
+    """A language model taught beside TRL."""
+    found = rows("language-train")
+    ours = {(row["layers"], row["epochs"], row["talks"], row["cpu"]): row for row in found if row["way"] == "headstart"}
+    lines = []
+    for row in sorted(found, key=lambda row: (-row["layers"], row["cpu"], row["way"])):
+        own = ours.get((row["layers"], row["epochs"], row["talks"], row["cpu"]))
+        ratio = f"{own['value'] / row['value']:.2f}" if own else ""
+        room = f"{own['memory_mb'] / row['memory_mb']:.2f}" if own else ""
+        loss = f"{row['perplexity']:.2f}", between(row["perplexity_low"], row["perplexity_high"], two)
+        speed = f"{row['value']:,.0f}", ratio, f"{row['memory_mb']:,.0f}", room
+        lines.append(
+            (row["layers"], row["epochs"], row["talks"], row["way"], *speed, *loss, row["held"], *origin([row]))
+        )
+    what = (
+        "Adapters of rank 8 in every linear layer of the last so many of 30 layers of SmolLM2-135M, task dialogues, rows "
+        "of 512 tokens, batches of 8, bfloat16, the same tokens told on both sides, storing included; held-out "
+        "dialogues are of services that training did not see. Ratios are headstart's over the other's."
+    )
+    head = ("layers", "epochs", "talks", "way", "tokens/s", "ratio", "memory MB", "ratio", "perplexity", "95 %", "held")
+    return section("A language model taught, beside TRL", what, head, lines)
+
+
+def summaries():
+    """One-line summaries."""
+    lines = [
+        (
+            row["way"], row["kind"], f"{row['value']:.2f}", between(row["low"], row["high"], two),
+            "" if row["tuned_better"] is None else f"{row['tuned_better']:+.2f}",
+            "" if row["tuned_better"] is None else between(row["tuned_better_low"], row["tuned_better_high"], two),
+            row["n"], *origin([row]),
+        )
+        for row in rows("language-summaries")
+    ]  # fmt: skip
+    what = (
+        "Abstracts in one line (SciTLDR, abstract only, 1,992 to learn from, official test set, best of several "
+        "references): SmolLM2-135M tuned in its last 10 layers, as it came with the best of three prompts on dev, and the "
+        "first sentence. F1 x 100; tuned better by, on the same documents."
+    )
+    head = ("way", "measure", "F1", "95 %", "tuned better by", "95 %", "documents")
+    return section("Summaries", what, head, lines)
+
+
+def talks():
+    """Task dialogues."""
+    lines = []
+    for row in rows("language-chat"):
+        general = f"{row['general']:.3f}", between(row["general_low"], row["general_high"], three)
+        recalled = percent(row["recalled"]), between(row["recalled_low"], row["recalled_high"], percent), row["values"]
+        loss = f"{row['value']:.2f}", between(row["low"], row["high"], two), row["n"]
+        share = "" if row["share"] is None else f"{row['share']:g}"
+        lines.append((row["way"], row["talks"], row["epochs"], share, *loss, *general, *recalled, *origin([row])))
+    what = (
+        "Task dialogues of services that training did not see: perplexity of the answers, perplexity of general prose "
+        "over the untuned network's (20 paragraphs that chose nothing), and the share of slot values, said before and due "
+        "in the answer, that it says."
+    )
+    head = (
+        "way", "talks", "epochs", "share of the way", "perplexity", "95 %", "held", "general", "95 %", "recalled %",
+        "95 %", "values",
+    )  # fmt: skip
+    return section("Talks", what, head, lines)
+
+
+def answering():
+    """How fast a small language model answers."""
+    lines = [
+        (row["what"], f"{row['value']:.2f}", between(row["low"], row["high"], two), *origin([row]))
+        for row in rows("language-speed")
+    ]
+    what = "SmolLM2-135M on this machine; medians, and the interval of the mean."
+    return section("Answers", what, ("what", "value", "95 %"), lines)
 
 
 def memory():
@@ -509,6 +587,16 @@ def percent(value):
 def points(value):
     """A difference of shares, with its sign."""
     return f"{100 * value:+.1f}"
+
+
+def two(value):
+    """Two decimals."""
+    return f"{value:.2f}"
+
+
+def three(value):
+    """Three decimals."""
+    return f"{value:.3f}"
 
 
 def whole(value):
