@@ -2,7 +2,7 @@
 
 Rows are given as `input_ids` and `labels`, so that both sides learn from the same tokens; that TRL's packing keeps all
 of them is checked. Settings are those that were fastest for TRL of those tried (see docs/log.md): packing, one row of a
-batch at a time, bf16 autocast over float32 weights, loss in chunks, no gradient checkpointing.
+batch at a time, eager attention, bf16 autocast over float32 weights, loss in chunks, no gradient checkpointing.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main():
     datasets.disable_progress_bars()
     pieces = pieces_of(asked.train, asked.model, asked.width)
     rows = [row_of(piece) for piece in pieces]
-    model = AutoModelForCausalLM.from_pretrained(asked.model, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(asked.model, dtype=torch.float32, attn_implementation="eager")
     depth = model.config.num_hidden_layers
     last = list(range(depth - asked.layers, depth)) if asked.layers < depth else None
     lora = LoraConfig(

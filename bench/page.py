@@ -229,8 +229,8 @@ def taught():
             (row["layers"], row["epochs"], row["talks"], row["way"], *speed, *loss, row["held"], *origin([row]))
         )
     what = (
-        "Adapters of rank 8 in every linear layer of the last so many of 30 layers of SmolLM2-135M, task dialogues, rows "
-        "of 512 tokens, batches of 8, bfloat16, the same tokens told on both sides, storing included; held-out "
+        "Adapters of rank 8 in every linear layer of the last so many of 30 layers of SmolLM2-135M, task dialogues, "
+        "rows of 512 tokens, batches of 8, bfloat16, the same tokens told on both sides, storing included; held-out "
         "dialogues are of services that training did not see. Ratios are headstart's over the other's."
     )
     head = ("layers", "epochs", "talks", "way", "tokens/s", "ratio", "memory MB", "ratio", "perplexity", "95 %", "held")
@@ -250,8 +250,8 @@ def summaries():
     ]  # fmt: skip
     what = (
         "Abstracts in one line (SciTLDR, abstract only, 1,992 to learn from, official test set, best of several "
-        "references): SmolLM2-135M tuned in its last 10 layers, as it came with the best of three prompts on dev, and the "
-        "first sentence. F1 x 100; tuned better by, on the same documents."
+        "references): SmolLM2-135M tuned in its last 10 layers, as it came with the best of three prompts on dev, and "
+        "the first sentence. F1 x 100; tuned better by, on the same documents."
     )
     head = ("way", "measure", "F1", "95 %", "tuned better by", "95 %", "documents")
     return section("Summaries", what, head, lines)
@@ -268,8 +268,8 @@ def talks():
         lines.append((row["way"], row["talks"], row["epochs"], share, *loss, *general, *recalled, *origin([row])))
     what = (
         "Task dialogues of services that training did not see: perplexity of the answers, perplexity of general prose "
-        "over the untuned network's (20 paragraphs that chose nothing), and the share of slot values, said before and due "
-        "in the answer, that it says."
+        "over the untuned network's (20 paragraphs that chose nothing), and the share of slot values, said before and "
+        "due in the answer, that it says."
     )
     head = (
         "way", "talks", "epochs", "share of the way", "perplexity", "95 %", "held", "general", "95 %", "recalled %",
