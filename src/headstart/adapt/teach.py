@@ -34,7 +34,9 @@ _RECOMPUTED = 3  # layers' worth of memory of a step whose layers run again
 Tail = dict[str, NDArray]
 Progress = Callable[[int, int], None]
 
-PIECE = 1024  # tokens of a batch that are in work at a time: more take memory and no less time
+PIECE = (
+    512  # tokens of a batch that are in work at a time: twice as many are a tenth faster, and take a third more memory
+)
 
 
 @dataclass(frozen=True)
