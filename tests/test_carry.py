@@ -392,7 +392,7 @@ def test_a_disk_that_refuses_is_one_sentence(place, tmp_path, monkeypatch):
         raise SafetensorError("Error while serializing: No space left on device")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
-    with pytest.raises(SkillError, match=r"writing .*/whole failed: .*No space left on device; free space"):
+    with pytest.raises(UsageError, match=r"writing .*/whole failed: .*No space left on device; free space"):
         place.carry(place.kind("lora"), merged=tmp_path / "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
