@@ -9,6 +9,7 @@ from talkers import small_talker, small_talks
 from typed import typing_in
 
 import headstart as hs
+from headstart import errors
 from headstart.core import skill as skills
 
 
@@ -221,3 +222,81 @@ def test_personal_data_is_counted_and_can_be_masked(run, place, tmp_path):
     assert "ann.lee" not in "".join(
         path.read_text("utf8", "replace") for path in skills.read("mail.skill").folder.iterdir()
     )
+
+
+def changed(place, tmp_path, **values):
+    """The skill with other values in its manifest; None takes one away."""
+    whole = skills.read(place / "talks.skill")
+    manifest = {
+        k: v for k, v in ({**whole.manifest, **values}).items() if v is not ... and k not in ("files", "format")
+    }
+    return skills.write(tmp_path / "odd.skill", manifest, whole.arrays, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kind", "poems"),
+        ("window", -4),
+        ("system", 5),
+        ("depth", "a"),
+        ("source", ...),
+        ("source", {"architecture": 5}),
+    ],
+)
+def test_a_manifest_that_says_nonsense_is_one_sentence(place, tmp_path, name, value):
+    odd = changed(place, tmp_path, **{name: value})
+    with pytest.raises(errors.SkillError, match=f"says no {name} that can be used"):
+        hs.open_voice(odd.folder, cache=place / "cache")
+
+
+def test_half_of_an_adapter_is_no_skill(place, tmp_path):
+    whole = skills.read(place / "talks.skill")
+    lost = next(name for name in whole.arrays if name.endswith(".lora_B"))
+    manifest = {k: v for k, v in whole.manifest.items() if k not in ("files", "format")}
+    arrays = {name: values for name, values in whole.arrays.items() if name != lost}
+    skills.write(tmp_path / "half.skill", manifest, arrays, {})
+    with pytest.raises(errors.SkillError, match="lacks a part of what it learned"):
+        hs.open_voice(tmp_path / "half.skill", cache=place / "cache")
+
+
+def test_bytes_that_are_no_text_do_not_end_a_talk(run, place, monkeypatch):
+    skill = str(place / "talks.skill")
+    code, out, _ = run("generate", skill, "\udcff red?")
+    assert code == 0
+    assert out.strip() == hs.generate(skill, "\ufffd red?", cache=place / "cache")[0].text
+    with pytest.raises(errors.UsageError, match=r"a prompt is 5; give a text\."):
+        hs.generate(skill, [5], cache=place / "cache")
+
+
+@pytest.mark.parametrize("option", [("--keep", "{talks}"), ("--sample", "20")])
+def test_what_is_for_labels_is_refused(run, place, option):
+    talks = str(place / "talks.jsonl")
+    code, _, err = run(
+        "fit", talks, "--source", f"file:{place / 'net'}", *(word.format(talks=talks) for word in option)
+    )
+    assert code == 2
+    assert err.splitlines()[-1] == f"headstart: {option[0]} is for labels and this data is to be written; leave it out."
+
+
+def test_an_update_of_a_skill_that_writes_is_refused(run, place):
+    code, _, err = run("update", str(place / "talks.skill"), str(place / "talks.jsonl"))
+    assert code == 2
+    assert "writes texts and has no labels" in err
+
+
+def test_a_template_that_cannot_be_used_is_one_sentence(run, place, tmp_path):
+    source = small_talker(tmp_path / "bad")
+    (tmp_path / "bad" / "chat_template.jinja").write_text("{% for m in %}")
+    code, _, err = run("fit", str(place / "talks.jsonl"), "--source", source)
+    assert code == 1
+    assert err.splitlines()[-1].startswith(f"headstart: the chat template of {source} cannot be used (")
+
+
+def test_weights_that_are_cut_off_are_one_sentence(run, place, tmp_path):
+    source = small_talker(tmp_path / "cut")
+    path = tmp_path / "cut" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:20000])
+    code, _, err = run("generate", source, "hi")
+    assert code == 1
+    assert err.splitlines()[-1].startswith(f"headstart: transformers cannot make {source} (")

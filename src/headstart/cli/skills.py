@@ -155,9 +155,10 @@ def _taught_in_words(about: dict, folder: Path) -> str:
     """Perplexity before and after, the main score of what was written, and where the skill is."""
     before, after = about["untuned"], about["tuned"]
     one, other = before["perplexity"], after["perplexity"]
+    span = "" if other["low"] is None else f" [{other['low']:.2f}, {other['high']:.2f}]"
     lines = [
-        f"perplexity {other['value']:.2f} [{other['low'] or 0:.2f}, {other['high'] or 0:.2f}] of the answers of "
-        f"{other['n']} held-out talks, {one['value']:.2f} untuned, {about['seconds']:.1f} s"
+        f"perplexity {other['value']:.2f}{span} of what {other['n']} held-out {_talks(about)} say, {one['value']:.2f} "
+        f"untuned, {about['seconds']:.1f} s"
     ]
     for name in ("rouge1", "chrf"):
         if name in after["scores"]:
@@ -166,6 +167,13 @@ def _taught_in_words(about: dict, folder: Path) -> str:
     gone = 100 * (about["change"]["general"]["value"] - 1)
     lines.append(f"other texts: perplexity {gone:+.1f} %")
     return "\n".join([*lines, f"skill:  {folder}", f"report: {folder / 'report.html'}"])
+
+
+def _talks(about: dict) -> str:
+    """What the examples are called."""
+    name = {"chat": "talk", "summaries": "summary", "text": "text"}[about["data"]["kind"]]
+    many = {"summary": "summaries"}.get(name, f"{name}s")
+    return name if about["tuned"]["perplexity"]["n"] == 1 else many
 
 
 def predict(

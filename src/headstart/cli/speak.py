@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -29,6 +30,7 @@ NGrams = Annotated[int, typer.Option("--no-repeat-ngram-size", help="So many tok
 Stop = Annotated[list[str] | None, typer.Option("--stop", help="Words before which the answer ends; may come again.")]
 Seed = Annotated[int, typer.Option(help="Of the draws: the same seed gives the same text.")]
 
+_STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LEAVE, _ANEW = ("/exit", "/quit"), "/new"
 
 
@@ -57,13 +59,15 @@ def generate(
     asked = _asked(prompts or [])
     with Console() as teller:
         voice = open_voice(who, cache=cache, threads=threads)
-        given = (max_new_tokens or voice.longest, temperature or 0.0, 1.0 if top_p is None else top_p, top_k)
+        given = (_or(max_new_tokens, voice.longest), temperature or 0.0, _or(top_p, 1.0), top_k)
         how = _decoding(*given, repetition_penalty, no_repeat_ngram_size, stop, seed)
         found = verb(voice, asked, decoding=how, system=system, batch=batch, teller=teller)
+        if cut := [each.cut for each in found if each.cut]:
+            teller.say(f"{len(cut)} of {len(found)} prompts did not fit the window and lost {sum(cut):,} tokens")
     if as_json:
         show({"answers": [asdict(each) for each in found]}, True, str)
     elif len(found) == 1:
-        print(found[0].text)
+        print(_shown(found[0].text))
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["prompt", "text"])
@@ -95,9 +99,9 @@ def chat(
     voice = open_voice(who, cache=cache, threads=threads)
     talk = verb(voice, system=system)
     how = _decoding(
-        max_new_tokens or talk.decoding.max_new_tokens,
-        talk.decoding.temperature if temperature is None else temperature,
-        talk.decoding.top_p if top_p is None else top_p,
+        _or(max_new_tokens, talk.decoding.max_new_tokens),
+        _or(temperature, talk.decoding.temperature),
+        _or(top_p, talk.decoding.top_p),
         top_k,
         repetition_penalty,
         no_repeat_ngram_size,
@@ -140,13 +144,14 @@ def summarize(
 
     with Console() as teller:
         voice = open_voice(who, cache=cache, threads=threads)
-        given = (max_new_tokens or voice.longest, temperature or 0.0, 1.0 if top_p is None else top_p, top_k)
+        given = (_or(max_new_tokens, voice.longest), temperature or 0.0, _or(top_p, 1.0), top_k)
         how = _decoding(*given, repetition_penalty, no_repeat_ngram_size, stop, seed)
         found = verb(voice, list(files), decoding=how, instruction=instruction, teller=teller)
         for each in found:
             if each.error:
                 teller.say(f"{each.name}: {each.error}")
-    show({"summaries": [asdict(each) for each in found]}, as_json, lambda: _in_words(found))
+    if as_json or any(each.text for each in found):
+        show({"summaries": [asdict(each) for each in found]}, as_json, lambda: _in_words(found))
     if all(each.error for each in found):
         raise typer.Exit(1)
 
@@ -154,8 +159,8 @@ def summarize(
 def _in_words(found: list[Summary]) -> str:
     """The text alone for one document, under its name for several."""
     if len(found) == 1:
-        return found[0].text or ""
-    return "\n\n".join(f"{each.name}\n{each.text}" for each in found if each.text is not None)
+        return _shown(found[0].text or "")
+    return "\n\n".join(f"{each.name}\n{_shown(each.text)}" for each in found if each.text is not None)
 
 
 def _decoding(
@@ -171,6 +176,19 @@ def _decoding(
     from headstart.verbs.voice import Decoding
 
     return Decoding(longest, temperature, top_p, top_k, penalty, ngrams, tuple(stop or ()), seed)
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _or(given: Number | None, usual: Number) -> Number:
+    """What was given, 0 too, else the usual."""
+    return usual if given is None else given
+
+
+def _shown(text: str) -> str:
+    """Text for a terminal: what would steer it is printed as an escape."""
+    return _STEERS.sub(lambda found: repr(found[0])[1:-1], text) if sys.stdout.isatty() else text
 
 
 def _asked(prompts: list[str]) -> list[str]:
@@ -206,7 +224,7 @@ def _answer(talk: Chat, line: str, asks: bool) -> None:
     pieces = talk.say(line)
     try:
         for piece in pieces:
-            print(piece, end="", flush=True)
+            print(_shown(piece), end="", flush=True)
     except KeyboardInterrupt:
         if not asks:
             raise

@@ -108,6 +108,10 @@ def _whole(tail: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Iterator
         weight = name.removesuffix(LORA_A)
         if weight != name and weight in places and weight + LORA_B in tail:
             b = tail[weight + LORA_B]
+            if b.ndim < 2 or values.ndim < 2 or b.flatten(1).shape[1] != values.shape[0]:
+                raise SkillError(f"the adapter of {weight} has parts that do not fit; the skill is damaged.")
+            if b.shape[0] * values.flatten(1).shape[1] != places[weight].numel():
+                raise SkillError(f"the adapter of {weight} does not fit the network; the skill is of another.")
             yield weight, places[weight] + (b.flatten(1) @ values.flatten(1)).reshape(places[weight].shape)
         elif not name.endswith(LORA_B):
             yield name, values
@@ -200,8 +204,10 @@ def making(card: Card) -> Iterator[None]:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
+    from safetensors import SafetensorError
+
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise SourceError(f"transformers cannot make {card.name} ({why}); upgrade it, or use another.") from error

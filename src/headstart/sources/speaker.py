@@ -191,8 +191,16 @@ class Speaker:
                 f"{self.name} has no chat template, so that it is not known how it is spoken to; use an instruct "
                 "network, or plain texts (--task text)."
             )
+        from jinja2 import TemplateError
+
         said = [{"role": turn.role, "content": turn.text} for turn in turns]
-        return self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=begun)
+        try:
+            return self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=begun)
+        except (TemplateError, OverflowError, TypeError, ValueError) as error:  # it is a program of others
+            why = (str(error) or type(error).__name__).splitlines()[0][:120]
+            raise SourceError(
+                f"the chat template of {self.name} cannot be used ({why}); get the network anew, or use another."
+            ) from error
 
 
 def _without_oldest(turns: Sequence[Turn], spare: int = 1) -> list[Turn] | None:

@@ -38,7 +38,7 @@ _LOOKED_AT = 200  # talks that say how long they are, and whether the network kn
 _VAL = 0.1  # of the training talks that choose, where something is to be chosen
 _MOST_VAL = 40
 _SHOWN = 5  # problems that are told of
-_FOR_LABELS = ("taps", "adapt_to", "scratch", "balance", "metric")  # settings that say nothing of writing
+_FOR_LABELS = ("taps", "adapt_to", "scratch", "balance", "metric", "keep", "sample")  # that say nothing of writing
 _WHOLE = 1 << 30  # a window that every talk fits
 
 
@@ -115,6 +115,8 @@ def lesson_of(data: str | Path, options: Options | None, settings: Settings, cac
     _refuse(settings)
     with lined(settings, "source"):
         card = find(settings.source or DEFAULT, cache)
+        if card.beside:
+            raise UsageError(f"{card.name} are networks side by side, of which none can write; name one of them.")
     options, say = options_of(settings, options), watch.teller.say
     with watch.stage("read the data"):
         talks, personal = _read(data, options, watch.teller)
@@ -141,7 +143,7 @@ def lesson_of(data: str | Path, options: Options | None, settings: Settings, cac
 
 
 def _refuse(settings: Settings) -> None:
-    wrong = next((name for name in _FOR_LABELS if vars(settings)[name] not in (None, False)), None)
+    wrong = next((name for name in _FOR_LABELS if vars(settings)[name] not in (None, False, 0)), None)
     if wrong is not None:
         raise UsageError(f"--{wrong.replace('_', '-')} is for labels and this data is to be written; leave it out.")
     if settings.guard not in (None, NO_GUARD, "mix"):
@@ -171,6 +173,8 @@ def _read(data: str | Path, options: Options, teller: Teller) -> tuple[Talks, Fo
         teller.say(f"left out: {len(talks.problems) - _SHOWN} more, all in the report")
     if options.mask:
         talks, personal = masked_talks(talks)
+        if options.system and found([options.system]).texts:
+            raise UsageError("--system holds personal data, which --mask-personal is to keep out; write it without.")
     else:
         personal = found(turn.text for talk in talks.talks for turn in talk.turns)
     counts = ", ".join(f"{count} {kind}" for kind, count in personal.counts.items() if count)

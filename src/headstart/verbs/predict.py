@@ -121,12 +121,8 @@ def head_of(skill: Skill) -> Linear:
         UsageError: a skill that writes.
         SkillError: a manifest that lacks what an answer needs, or a head of other classes.
     """
+    want_labels(skill)
     said = skill.manifest
-    if said.get("modality") == "language":
-        raise UsageError(
-            f"{skill.folder} writes texts and has no labels to answer with; use `headstart generate`, `chat` or "
-            "`summarize`, or make it a classifier: `headstart fit table.csv --source skill:PATH`."
-        )
     lost = [name for name, kind in _SAID.items() if not isinstance(said.get(name), kind)]
     lost = lost or [name for name in ("classes", "taps") if not all(isinstance(each, str) for each in said[name])]
     if lost or said["task"] not in TASKS:
@@ -139,6 +135,19 @@ def head_of(skill: Skill) -> Linear:
             f"{skill.folder} has a head of shape {head.weight.shape} for {classes} classes; fit again or restore it."
         )
     return head
+
+
+def want_labels(skill: Skill) -> None:
+    """Refuse a skill that writes.
+
+    Raises:
+        UsageError: it does.
+    """
+    if skill.manifest.get("modality") == "language":
+        raise UsageError(
+            f"{skill.folder} writes texts and has no labels to answer with; use `headstart generate`, `chat` or "
+            "`summarize`, or make it a classifier: `headstart fit table.csv --source skill:PATH`."
+        )
 
 
 def fits(skill: Skill, head: Linear, held: Reader) -> None:

@@ -27,7 +27,7 @@ from headstart.verbs.judged import ENOUGH, Judged, Past, answers, counted, decid
 from headstart.verbs.memory import Memory, recall, why_none
 from headstart.verbs.newrows import Names, NewRows, new_rows
 from headstart.verbs.planfile import options_of, settings_of
-from headstart.verbs.predict import Predictor, open_predictor
+from headstart.verbs.predict import Predictor, open_predictor, want_labels
 from headstart.verbs.prepared import outputs_of
 from headstart.verbs.settings import Settings
 from headstart.verbs.takeover import Successor, history_of, next_version, take_over
@@ -82,6 +82,7 @@ def update(
     start, teller, cache = time.perf_counter(), teller or Silent(), cache or cache_folder()
     with at_most(threads):
         opened = skills.read(skill)
+        want_labels(opened)
         memory = recall(opened)
         plan = _plan_of(opened)
         asked = Asked(str(data), options_of(plan, options), forget_at_most, seed, threads, cache, command)

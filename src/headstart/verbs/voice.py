@@ -8,7 +8,8 @@ from pathlib import Path
 
 from headstart.core import archive
 from headstart.core.skill import MANIFEST, Skill
-from headstart.data.encoding import read_text
+from headstart.data.dataset import WRITES
+from headstart.data.encoding import mended, read_text
 from headstart.data.talks import PLAIN, Turn
 from headstart.errors import DataError, HeadstartError, SkillError, UsageError
 from headstart.places import cache_folder
@@ -20,7 +21,7 @@ from headstart.sources.digest import summarized
 from headstart.sources.find import HUBS, SKILL, find, skill_folder
 from headstart.sources.frames import Framed
 from headstart.sources.language import Language, open_language
-from headstart.sources.load import lay_over
+from headstart.sources.load import LORA_A, LORA_B, lay_over
 from headstart.sources.safe import refuse_code
 from headstart.sources.writer import Writer
 from headstart.verbs.spoken import INSTRUCTIONS
@@ -101,8 +102,11 @@ class Voice:
         Raises:
             DataError: no prompt.
         """
+        if not isinstance(prompt, str):
+            raise UsageError(f"a prompt is {prompt!r}; give a text.")
         if not prompt.strip():
             raise DataError("the prompt is empty; give one with something to answer.")
+        prompt = mended(prompt)
         if self.kind == PLAIN:
             return (Turn(PLAIN, prompt.rstrip("\n")),)
         first = self.system if system is None else system
@@ -166,17 +170,34 @@ def open_voice(name: str | Path | Skill, *, cache: Path | None = None, threads: 
     said = skill.manifest
     if said.get("modality") != LANGUAGE:
         raise UsageError(f"{skill.folder} answers with labels and writes nothing; use `headstart predict`.")
+    _whole(skill)
     card = card_of(said["source"])
     refuse_code(card, root)
     language = open_language(card, root, cuts=())
     lay_over(language.stack, skill.arrays, card.name)
     _limit(threads)
-    try:
-        return Voice(
-            said["name"], language, said["kind"], said["system"], int(said["max_new_tokens"]), int(said["window"])
+    return Voice(said["name"], language, said["kind"], said["system"], said["max_new_tokens"], said["window"])
+
+
+def _whole(skill: Skill) -> None:
+    """Refuse a manifest that lacks what an answer needs, and adapters of which a half is missing."""
+    said = skill.manifest
+    rules = {
+        "name": isinstance(said.get("name"), str),
+        "kind": said.get("kind") in WRITES,
+        "system": said.get("system", 0) is None or isinstance(said.get("system"), str),
+        "source": isinstance(said.get("source"), dict) and isinstance(said["source"].get("architecture"), str),
+        **{name: type(said.get(name)) is int and said[name] > 0 for name in ("max_new_tokens", "window", "depth")},
+    }
+    wrong = next((name for name, holds in rules.items() if not holds), None)
+    if wrong is not None:
+        raise SkillError(
+            f"{skill.folder / MANIFEST} says no {wrong} that can be used ({said.get(wrong)!r:.40}); fit again or "
+            "restore it."
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise SkillError(f"{skill.folder / MANIFEST} lacks {error}; fit again or restore it.") from None
+    halves = [{name.removesuffix(end) for name in skill.arrays if name.endswith(end)} for end in (LORA_A, LORA_B)]
+    if not skill.arrays or halves[0] != halves[1]:
+        raise SkillError(f"{skill.folder} lacks a part of what it learned; fit again or restore it.")
 
 
 def generate(
@@ -204,7 +225,7 @@ def generate(
         UsageError: a length limit that leaves no room for a prompt.
     """
     open_ = voice if isinstance(voice, Voice) else open_voice(voice, cache=cache, threads=threads)
-    asked, tell = ([prompts] if isinstance(prompts, str) else list(prompts)), teller or Silent()
+    asked, tell = ([prompts] if isinstance(prompts, str | bytes) else list(prompts or ())), teller or Silent()
     turns = [open_.turns(prompt, (), system) for prompt in asked]
     how = decoding or Decoding(max_new_tokens=open_.longest)
     written = open_.writer.write(turns, how, batch=batch, progress=lambda done, of: tell.progress("write", done, of))
@@ -259,7 +280,7 @@ def summarize(
         UsageError: no files.
     """
     open_ = voice if isinstance(voice, Voice) else open_voice(voice, cache=cache, threads=threads)
-    named, tell = ([files] if isinstance(files, str | Path) else list(files)), teller or Silent()
+    named, tell = ([files] if isinstance(files, str | Path) else list(files or ())), teller or Silent()
     if not named:
         raise UsageError("no document was given; name text files, or - for standard input.")
     told = _asks(open_) if instruction is None else instruction
