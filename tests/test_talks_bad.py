@@ -48,6 +48,15 @@ ROWS = {  # what one row holds -> why it is left out
         turns(("user", "a"), ("tool", "b")),
         "turn 2 is by 'tool', and the roles known here are system, user, human, assistant, gpt",
     ),
+    "role_steers_a_terminal": (
+        turns(("user", "a"), ("\x1b[31m\u202ered\n" + "x" * 500, "b")),
+        "turn 2 is by '\\x1b[31m\\u202ered\\n" + "x" * 30 + "...', and the roles known here are system, user, human,"
+        " assistant, gpt",
+    ),
+    "long_weight": (
+        {"messages": [{"role": "user", "content": "a", "weight": "\x1b" + "9" * 500}]},
+        'turn 1 has the weight "\\u001b' + "9" * 33 + "..., and only 0 (not to be learned) and 1 are read",
+    ),
     "role_is_a_number": (
         turns((7, "a")),
         "turn 1 is by '7', and the roles known here are system, user, human, assistant, gpt",

@@ -99,6 +99,10 @@ LANGUAGE = {  # what is looked at -> files, and why a language model should lear
         "there are questions, and column 'output' answers with mostly different texts",
     ),
     "text.jsonl": ({"text.jsonl": as_lines({"text": text} for text in ANSWERS)}, TEXT),
+    "no_turns.jsonl": (
+        {"no_turns.jsonl": as_lines([{"messages": []}] * 3)},
+        "the records hold 'messages' with 'role' and 'content', as OpenAI writes talks",
+    ),
     "text.csv": ({"text.csv": delimited([("text",), ("a b c",), ("d, e",)])}, TEXT),
     "text.parquet": ({"text.parquet": parquet({"text": ANSWERS})}, TEXT),
 }
@@ -153,6 +157,7 @@ LABELLED = {  # what is looked at -> files that the reader of labelled data has 
     "no_answers.jsonl": {"no_answers.jsonl": as_lines(pairs("prompt", "answer", ["", None]))},
     "judged.jsonl": {"judged.jsonl": as_lines(pairs("question", "answer", ANSWERS, label=1))},
     "doubt.jsonl": {"doubt.jsonl": as_lines(pairs("prompt", "output", MOODS * 3, question="?"))},
+    "no_turns.jsonl": {"no_turns.jsonl": as_lines([{"messages": [], "label": "x"}] * 3)},
     "more.jsonl": {"more.jsonl": as_lines({"text": text, "label": "x"} for text in ANSWERS)},
     "sms.csv": {"sms.csv": "messages,label\nhello you,ham\nwin now,spam\n"},
     "turns.csv": {"turns.csv": "turns,winner\n17,white\n30,black\n"},

@@ -51,6 +51,49 @@ def test_one_text_is_divided_where_a_paragraph_ends():
     assert [line.strip() for line in tail.split("\n\n")] == [line.strip() for line in paragraphs[18:]]
 
 
+def halves(text):
+    parts = parted(talks([text], "text"))
+    return parts.train.talks[0].turns[0].text, parts.test.talks[0].turns[0].text
+
+
+SENTENCES = " ".join(f"Sentence {k} is here." for k in range(100))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Heading\n\n" + SENTENCES,  # the only paragraph begins at 1 %
+        SENTENCES + "\n\nThe end.",  # and here at 99 %
+        SENTENCES,
+        SENTENCES.replace("here. ", "here.\n"),
+        "".join(f"\u53e5\u5b50 {k}\u3002" for k in range(100)),  # no blank behind a sentence
+    ],
+)
+def test_where_no_paragraph_ends_near_nine_tenths_a_sentence_does(text):
+    head, tail = halves(text)
+    assert 0.88 < len(head) / len(text) < 0.92
+    assert head.endswith((".", "\u3002"))
+    assert len(head) + len(tail) >= len(text) - 2
+
+
+def test_a_paragraph_counts_from_8_to_9_and_a_half_tenths():
+    for before, here in {79: False, 82: True, 94: True, 97: False}.items():
+        text = ("x y. " * 100)[: before * 5].strip() + "\n\n" + ("x y. " * 100)[: (100 - before) * 5].strip()
+        tail = halves(text)[1]
+        assert (len(tail) == len(text) - before * 5 - 1) is here, before
+    assert halves("word " * 100)[0] == ("word " * 90).strip()
+    assert halves("some words")[0] == "some"
+
+
+def test_one_is_one():
+    with pytest.raises(DataError, match=r"holds one talk, so that none can judge what was learned; give at least two"):
+        parted(talks(["a"]))
+    assert parted(talks(list("abcde"))).how == "1 of 5 talks, drawn by seed 0, judges"
+    assert parted(talks(list("abcdefghij"))).how == "2 of 10 talks, drawn by seed 0, judge"
+    part = np.array(["train", "test", "test"])
+    assert parted(talks(list("abc"), part=part)).how == "1 talk for training and 2 of the part test to judge, as given"
+
+
 def test_data_that_cannot_judge_is_one_sentence():
     with pytest.raises(DataError, match="2 talks that belong together, so that none can judge"):
         parted(talks(["same", "same"]))

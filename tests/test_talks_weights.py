@@ -52,6 +52,20 @@ def test_other_ways_to_say_that_it_is_told(tmp_path, weight):
     assert talks.talks[0].turns == (Turn("user", "a"), Turn("assistant", "b"))
 
 
+def test_a_weight_of_0_beside_the_turns_is_that_of_all_without_their_own(tmp_path):
+    bare = [turn("user", "Hi"), turn("assistant", "no"), turn("user", "So?"), turn("assistant", "yes", weight=1)]
+    records = [{"messages": bare, "weight": 0}, {"messages": bare[:2], "weight": 0}, {"messages": bare, "weight": 1}]
+    talks = read_talks(put(tmp_path, "a.jsonl", as_lines([*records, {"messages": bare, "weight": 0.5}])))
+    assert [[said.told for said in talk.turns] for talk in talks.talks] == [
+        [True, False, True, True],
+        [True] * 4,
+        [True] * 4,
+    ]
+    assert [(problem.name, problem.why) for problem in talks.problems] == [
+        ("line 2", "every answer has the weight 0, so there is nothing to learn")
+    ]
+
+
 def test_a_talk_of_which_nothing_is_told_is_left_out(tmp_path):
     none = {"messages": [each | {"weight": 0} for each in FOUR]}
     half = {"messages": [each | {"weight": 0.5} for each in FOUR]}

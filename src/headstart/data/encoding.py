@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,11 @@ MARKS = (  # longest first: the mark of utf-16 begins the one of utf-32
 )
 
 WHOLE_FOR_BROKEN = 5  # characters beyond ASCII, for each broken one, that say a text is UTF-8 all the same
+
+
+ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd]")  # control characters beside blanks; broken ones
+ODD_SHARE = 0.05  # of the characters of a text
+LOOKED_AT = 2**20  # characters of a text whose share counts
 
 
 def read_text(path: Path) -> tuple[str, str]:
@@ -59,6 +65,26 @@ def decode(raw: bytes) -> tuple[str, str]:
         return raw.decode("cp1252"), "cp1252"
     except UnicodeDecodeError:
         return raw.decode("latin-1"), "latin-1"
+
+
+def is_text(text: str) -> bool:
+    """Whether decoded bytes are text: none is 0, and few are control characters or broken."""
+    head = text[:LOOKED_AT]
+    return "\0" not in text and len(ODD.findall(head)) <= ODD_SHARE * len(head)
+
+
+def want_text(text: str, name: str | Path) -> None:
+    """Refuse what `read_text` or `decode` gave where its bytes were no text.
+
+    Args:
+        text: as it was decoded.
+        name: what a person calls it.
+
+    Raises:
+        DataError: it is no text.
+    """
+    if not is_text(text):
+        raise DataError(f"'{name}' is no text: it holds bytes that no text has; give a text file.")
 
 
 def lines_of(text: str) -> list[str]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
-from headstart.data.dataset import Dataset, Options
+from headstart.data.dataset import WRITES, Dataset, Options
+from headstart.data.encoding import is_text, lines_of, read_text
 from headstart.data.folders import PART_NAMES, PHOTOS, PICTURES, TABLES, find_classes, listing, read_folder
 from headstart.data.inputs import every_input, read_inputs
 from headstart.data.labelled import read_tables
 from headstart.data.lines import find_pairs, read_pairs
+from headstart.data.talks_or_labels import language_of
 from headstart.errors import DataError, UsageError
 
 __all__ = ["every_input", "read", "read_inputs"]
+
+LINES = frozenset({".jsonl", ".ndjson"})
 
 
 def read(path: str | Path, options: Options | None = None) -> Dataset:
@@ -29,13 +34,26 @@ def read(path: str | Path, options: Options | None = None) -> Dataset:
             names it.
     """
     path, options = Path(path), options or Options()
+    if options.task in WRITES:
+        raise UsageError(
+            f"--task {options.task} is for a language model, which `headstart fit` and `headstart plan` teach; drop it"
+            " here."
+        )
     if not path.exists():
-        raise DataError(f"'{path}' does not exist; give a folder of class folders, a table or an .npz file.")
+        raise DataError(
+            f"'{path}' does not exist; give a folder of class folders, a table or an .npz file, or talks or a .txt file"
+            " for a language model."
+        )
     try:
         return _read_directory(path, options) if path.is_dir() else _read_file(path, options)
     except OSError as error:
         name = error.filename or path
         raise DataError(f"'{name}' cannot be opened ({error.strerror}); give a file that you may read.") from error
+    except (DataError, UsageError) as error:
+        if language_of(path, options) is None:
+            raise
+        more = "; it can be written instead: `headstart fit` or `headstart plan` teach a language model from it."
+        raise type(error)(str(error).removesuffix(".") + more) from error
 
 
 def _read_file(path: Path, options: Options) -> Dataset:
@@ -46,11 +64,33 @@ def _read_file(path: Path, options: Options) -> Dataset:
         _refuse_columns(path, options)
         return read_arrays(path, options)
     if suffix in TABLES:
-        return read_tables(path, {path: None}, options)
+        try:
+            return read_tables(path, {path: None}, options)
+        except DataError as error:
+            if suffix in LINES and (why := _no_line_is_an_object(path)):
+                raise DataError(why) from error
+            raise
     kind = "a single picture" if suffix in PICTURES else f"of type '{suffix}'"
     raise DataError(
         f"'{path}' is {kind}; give a folder of class folders, an .npz, or a table ({', '.join(sorted(TABLES))})."
     )
+
+
+def _no_line_is_an_object(path: Path) -> str | None:
+    """What the first line of a file is where no line is an object or a list; else None."""
+    text = read_text(path)[0]
+    first = 0
+    for place, line in enumerate(lines_of(text), 1):
+        if not line.strip():
+            continue
+        first = first or place
+        try:
+            if isinstance(json.loads(line), dict | list):
+                return None
+        except (ValueError, RecursionError):
+            continue
+    what = "no JSON object" if is_text(text) else "binary and no JSON object"
+    return f"line {first} of '{path}' is {what}, nor is any other; write one object on each line." if first else None
 
 
 def _refuse_columns(path: Path, options: Options) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headstart.data.talks import KINDS, Turn
-from headstart.data.talks_forms import SYSTEMS, Example, Form, with_system
+from headstart.data.talks_forms import SYSTEMS, Example, Form, plain, with_system
 from headstart.data.talks_records import Record, text_of
 from headstart.errors import UsageError
 
@@ -27,15 +27,17 @@ class Wishes:
         system: the text of a system turn for every talk that has none.
         task: chat, summaries or text.
         prompt, answer: columns of what is asked and what is answered.
+        group: column whose value says which talks stay together.
 
     Raises:
-        UsageError: a task that there is not, an empty system turn, or one column for both.
+        UsageError: a task that there is not, an empty system turn, or one column for two things.
     """
 
     system: str | None = None
     task: str | None = None
     prompt: str | None = None
     answer: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         if self.task is not None and self.task not in KINDS:
@@ -44,6 +46,9 @@ class Wishes:
             raise UsageError("--system is blank; write what every talk is to begin with, or drop it.")
         if self.prompt is not None and self.prompt == self.answer:
             raise UsageError(f"--prompt and --answer both name '{self.prompt}'; name two columns.")
+        if self.group is not None and self.group in (self.prompt, self.answer):
+            option = "--prompt" if self.group == self.prompt else "--answer"
+            raise UsageError(f"{option} and --group both name '{self.group}'; name two columns.")
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,12 @@ def find_columns(records: Sequence[Record], common: Sequence[str], wishes: Wishe
     """
     columns = tuple(dict.fromkeys(name for record in records for name in record))
     said = _need(columns, wishes.prompt, "--prompt"), _need(columns, wishes.answer, "--answer")
+    group = find_column(columns, wishes.group)
+    common = [name for name in common if name != group]
     if said[0] and said[1]:
         kind = "summaries" if said[0].lower() in DOCUMENTS and said[1].lower() in SUMMARIES else "chat"
-        return _form(wishes.task or kind, Pair(said[0], said[1]), records, columns)
-    below = None if said[0] else _below(columns)
+        return _form(wishes.task or kind, Pair(said[0], said[1]), records, columns, group)
+    below = None if said[0] else _below([name for name in columns if name != group])
     found: dict[str, tuple[list[str], list[str]]] = {}
     for kind, called in CALLED.items():
         asked, answered = (
@@ -92,7 +99,7 @@ def find_columns(records: Sequence[Record], common: Sequence[str], wishes: Wishe
     pair = Pair(_only(found[kinds[0]][0], "--prompt"), _only(found[kinds[0]][1], "--answer"))
     if below and kinds[0] == "chat" and below != pair.answered:
         pair = replace(pair, below=below)
-    return _form(wishes.task or kinds[0], pair, records, columns)
+    return _form(wishes.task or kinds[0], pair, records, columns, group)
 
 
 def _below(columns: Sequence[str]) -> str | None:
@@ -108,19 +115,25 @@ def _only(names: list[str], option: str) -> str:
     return names[0]
 
 
-def _need(columns: Sequence[str], name: str | None, option: str) -> str | None:
-    """The column a user named, or None where none was."""
+def find_column(columns: Sequence[str], name: str | None) -> str | None:
+    """The column of this name, or the only one that is called so in other letters; None where there is none."""
     if name is None or name in columns:
         return name
     alike = [column for column in columns if column.lower() == name.lower()]
-    if len(alike) == 1:
-        return alike[0]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _need(columns: Sequence[str], name: str | None, option: str) -> str | None:
+    """The column a user named, or None where none was."""
+    found = find_column(columns, name)
+    if name is None or found is not None:
+        return found
     raise UsageError(
-        f"there is no column '{name}' for {option}; the columns are {', '.join(columns)}. Name one of them."
+        f"there is no column '{name}' for {option}; the columns are {', '.join(map(plain, columns))}. Name one of them."
     )
 
 
-def _form(kind: str, pair: Pair, records: Sequence[Record], columns: Sequence[str]) -> Form:
+def _form(kind: str, pair: Pair, records: Sequence[Record], columns: Sequence[str], group: str | None) -> Form:
     """The form of two columns, with what is said of it."""
     used = [name for name in (pair.asked, pair.below, pair.answered) if name]
     listed = [f"'{name}'" for name in used]
@@ -129,7 +142,7 @@ def _form(kind: str, pair: Pair, records: Sequence[Record], columns: Sequence[st
         why += f", and '{pair.below}' goes below '{pair.asked}'"
     if any(isinstance(record.get(pair.answered), list) for record in records):
         why += f"; of several texts in '{pair.answered}' the first is learned"
-    rest = [f"'{name}'" for name in columns if name not in (*used, *SYSTEMS)]
+    rest = [f"'{plain(name)}'" for name in columns if name not in (*used, *SYSTEMS, group)]
     if rest:
         shown = ", ".join(rest[:_LISTED]) + (f" and {len(rest) - _LISTED} more" if len(rest) > _LISTED else "")
         why += f"; {shown} {'is' if len(rest) == 1 else 'are'} not read"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.data.folders import PART_NAMES, TABLES, files_below
+from headstart.data.talks_forms import plain
 from headstart.data.talks_records import suffix_of
 from headstart.errors import DataError
 
@@ -33,7 +34,7 @@ class Files:
 
     def name(self, file: Path) -> str:
         """What a person calls one of the files."""
-        return file.relative_to(self.path).as_posix() if self.path != file else file.name
+        return plain(file.relative_to(self.path).as_posix() if self.path != file else file.name)
 
     def row(self, file: Path, row: str) -> str:
         """What a person calls a row of one of the files."""
@@ -59,7 +60,7 @@ def find_files(path: Path, task: str | None = None) -> Files:
         raise DataError(f"'{path}' {what}; give files that end in {kinds}.")
     written = not talks or (task == "text" and not all(is_about(file) for file in texts))
     chosen = texts if written else talks
-    beside = [file.relative_to(path).as_posix() for file in files if file not in set(chosen)]
+    beside = [plain(file.relative_to(path).as_posix()) for file in files if file not in set(chosen)]
     because = {"files": f"{_listed(beside)} beside them {'was' if len(beside) == 1 else 'were'} not read"}
     parts = {file: part_of(file.relative_to(path)) if path.is_dir() else "" for file in chosen}
     return Files(path, parts, written, because if beside else {})

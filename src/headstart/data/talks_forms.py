@@ -14,6 +14,8 @@ from headstart.data.talks_records import Record, text_of
 
 SYSTEMS = ("system", "system_prompt")  # fields beside a talk that hold its system turn
 TEXT = "text"  # the column of plain texts
+_MOST = 40  # characters of what data says that a sentence quotes
+_MOST_ID = 80  # of a talk's own name
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,17 @@ CHATS = (
     # the system of these dialogues is the one that answers
     Chat("turns", "speaker", "utterance", {"user": "user", "system": "assistant"}, "Schema-Guided Dialogue"),
 )
+
+
+def plain(text: str) -> str:
+    """A text with escapes such as \\x1b for signs that cannot be seen or that steer a terminal."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def shown(value: object) -> str:
+    """What data says, cut, as a sentence may quote it."""
+    text = str(value)
+    return plain(text[:_MOST]) + ("..." if len(text) > _MOST else "")
 
 
 def find_chat(records: Sequence[Record], columns: Sequence[str]) -> Form | None:
@@ -149,8 +162,9 @@ def _example(chat: Chat, record: Record) -> Example | str:
     if not isinstance(turns, list):
         return f"'{chat.field}' is no list of turns"
     said: list[Turn] = []
+    told = record.get("weight") != 0  # of turns that have no weight of their own
     for place, turn in enumerate(turns, 1):
-        read = _turn(chat, turn)
+        read = _turn(chat, turn, told=told)
         if isinstance(read, str):
             return f"turn {place} {read}"
         said.append(read)
@@ -159,21 +173,21 @@ def _example(chat: Chat, record: Record) -> Example | str:
     return Example(
         tuple(said),
         group=", ".join(str(service) for service in group) if isinstance(group, list) else None,
-        name=str(name) if isinstance(name, str | int) else None,
+        name=plain(str(name)[:_MOST_ID]) if isinstance(name, str | int) else None,
     )
 
 
-def _turn(chat: Chat, turn: object) -> Turn | str:
+def _turn(chat: Chat, turn: object, *, told: bool) -> Turn | str:
     """A turn, or what is wrong with it; OpenAI marks an answer that is not to be learned with a weight of 0."""
     if not isinstance(turn, Mapping) or chat.role not in turn:
         return f"is no object with '{chat.role}' and '{chat.text}'"
     role = chat.roles.get(str(turn[chat.role]).strip().lower())
     if role is None:
-        return f"is by '{turn[chat.role]}', and the roles known here are {', '.join(chat.roles)}"
+        return f"is by '{shown(turn[chat.role])}', and the roles known here are {', '.join(chat.roles)}"
     text = text_of(turn.get(chat.text))
     if text is None:
         return "holds something other than text, and only text can be learned"
     weight = turn.get("weight")
     if weight is not None and weight not in (0, 1):
-        return f"has the weight {json.dumps(weight, default=str)}, and only 0 (not to be learned) and 1 are read"
-    return Turn(role, text, told=role != "assistant" or weight != 0)
+        return f"has the weight {shown(json.dumps(weight, default=str))}, and only 0 (not to be learned) and 1 are read"
+    return Turn(role, text, told=role != "assistant" or (told if weight is None else weight != 0))

@@ -118,8 +118,11 @@ def _why_answers(records: Records, form: Form | None) -> str | None:
     if any(name.lower() in LABELS for name in records.columns):
         return None
     if form is not None:
-        examples = [form.read(record) for record in records.fields]
-        answers = [example.turns[-1].text for example in examples if isinstance(example, Example)]
+        read = [form.read(record) for record in records.fields]
+        examples = [example for example in read if isinstance(example, Example)]
+        answers = [example.turns[-1].text for example in examples if example.turns]
+        if examples and not answers:
+            return form.why  # lists of turns, all empty; the reader of talks says what is wrong
         return f"{form.why}; the answers are mostly different texts" if _are_texts(answers) else None
     for column in records.columns:
         if column.lower() in (*ANSWERS, *SUMMARIES):

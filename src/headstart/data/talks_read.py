@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.dataset import Problem
-from headstart.data.encoding import read_text
+from headstart.data.encoding import is_text, read_text, want_text
 from headstart.data.talks import PLAIN, Talk, Talks, Turn
 from headstart.data.talks_check import fault, summary_fault
-from headstart.data.talks_columns import KNOWN, Wishes, find_columns
+from headstart.data.talks_columns import KNOWN, Wishes, find_column, find_columns
 from headstart.data.talks_files import WRITTEN, Files, find_files
-from headstart.data.talks_forms import TEXT, Example, Form, find_chat, find_text
-from headstart.data.talks_records import Records, read_records, suffix_of
+from headstart.data.talks_forms import TEXT, Example, Form, find_chat, find_text, plain
+from headstart.data.talks_records import Record, Records, read_records, suffix_of, text_of
 from headstart.errors import DataError, UsageError
 
 _LISTED = 8
@@ -41,6 +41,7 @@ def read_talks(
     task: str | None = None,
     prompt: str | None = None,
     answer: str | None = None,
+    group: str | None = None,
 ) -> Talks:
     """Read talks, documents with summaries, or plain texts.
 
@@ -51,13 +52,14 @@ def read_talks(
         task: chat, summaries or text; None detects it.
         prompt: column of what is asked.
         answer: column of what is answered.
+        group: column, or field of the records, whose value says which talks stay together.
 
     Raises:
         DataError: there is nothing there, or it cannot be used as it is; the sentence says what to do.
         UsageError: an option that these files cannot follow, or doubt that an option would settle; the sentence
             names it.
     """
-    path, wishes = Path(path), Wishes(system, task, prompt, answer)
+    path, wishes = Path(path), Wishes(system, task, prompt, answer, group)
     if not path.exists():
         raise DataError(f"'{path}' does not exist; give a file of talks, a .txt or .md file, or a folder of them.")
     try:
@@ -84,6 +86,8 @@ def read_talks(
 
 def _read_texts(files: Files, wishes: Wishes) -> _Gathered:
     _refuse_options(files, wishes)
+    if wishes.group is not None:
+        raise UsageError(f"--group needs a column, and '{files.path}' holds plain text, which has none; drop it.")
     if wishes.task not in (None, "text"):
         raise UsageError(
             f"--task {wishes.task} needs questions and answers, and '{files.path}' holds plain text; give a table or a"
@@ -92,11 +96,16 @@ def _read_texts(files: Files, wishes: Wishes) -> _Gathered:
     found = _Gathered("text")
     for file in files.parts:
         text, encoding = read_text(file)
-        if encoding != "utf-8":
-            found.because["encoding"] = f"'{files.name(file)}' is not plain UTF-8 and was read as {encoding}"
         if not text.strip():
             found.problems.append(Problem(files.name(file), "the text is empty"))
             continue
+        if len(files.parts) == 1:
+            want_text(text, file)
+        if not is_text(text):
+            found.problems.append(Problem(files.name(file), "it is no text: it holds bytes that no text has"))
+            continue
+        if encoding != "utf-8":
+            found.because["encoding"] = f"'{files.name(file)}' is not plain UTF-8 and was read as {encoding}"
         found.talks.append(Talk((Turn(PLAIN, text.strip()),), files.name(file)))
         found.files.append(file)
     found.groups, found.references = [None] * len(found.talks), [()] * len(found.talks)
@@ -122,7 +131,8 @@ def _read_records(files: Files, wishes: Wishes) -> _Gathered:
         if len(files.parts) > 1 and not file.stat().st_size:
             strange.append((file, "the file is empty (0 bytes)"))
             continue
-        records = read_records(file, [name for name in (wishes.prompt, wishes.answer) if name] or KNOWN)
+        named = [name for name in (wishes.prompt, wishes.answer, wishes.group) if name]
+        records = read_records(file, named if wishes.prompt or wishes.answer else (*named, *KNOWN))
         form = find_form(records, wishes)
         if form is None:
             strange.append((file, _unknown(records, wishes)))
@@ -133,6 +143,9 @@ def _read_records(files: Files, wishes: Wishes) -> _Gathered:
             found, first = _Gathered(form.kind), file
         _refuse_mixture(files, (first, found.kind), (file, form.kind))
         found.because |= records.because | {"kind": form.why}
+        if wishes.group is not None:
+            form = _grouped(form, records, file, wishes.group)
+            found.because["group"] = f"talks of the same '{wishes.group}' stay together, as --group says"
         _add(found, files, file, records, form, wishes.system)
     if found is None:
         raise UsageError(_unread(*strange[0], wishes))
@@ -140,9 +153,31 @@ def _read_records(files: Files, wishes: Wishes) -> _Gathered:
     return found
 
 
+def _grouped(form: Form, records: Records, file: Path, group: str) -> Form:
+    """The form whose examples belong to the group that a column names, or to none where a cell is empty.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    columns = tuple(dict.fromkeys(name for record in records.fields for name in record))
+    column = find_column(columns, group)
+    if column is None and len(columns) == 1:
+        raise UsageError(f"--group needs a column, and '{file}' has none beside '{plain(columns[0])}'; drop it.")
+    if column is None:
+        listed = _listed([plain(name) for name in columns])
+        raise UsageError(f"there is no column '{group}' for --group; the columns are {listed}. Name one of them.")
+
+    def read(record: Record) -> Example | str:
+        example, cell = form.read(record), record.get(column)
+        text = text_of(cell)
+        return example if isinstance(example, str) else replace(example, group=str(cell) if text is None else text)
+
+    return replace(form, read=read)
+
+
 def _unknown(records: Records, wishes: Wishes) -> str:
     """Why the records of one file have no form."""
-    fields = _listed(records.columns)
+    fields = _listed([plain(name) for name in records.columns])
     if wishes.task == "text":
         return f"there is no column '{TEXT}', and the fields are {fields}"
     more = f" (--task text reads '{TEXT}' and nothing else)" if TEXT in records.columns else ""

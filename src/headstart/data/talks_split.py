@@ -15,7 +15,9 @@ _SHARE = 0.2  # of the talks that judge
 _MOST = 500  # talks that judge where the data does not say which
 _FEW = 10  # texts below which each is divided itself
 _LAST = 0.9  # of a text, from where on it judges
-_PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
+_NEAR = (0.8, 0.95)  # of a text, between which a paragraph's or a sentence's end is looked for
+_BLANK = re.compile(r"\s+")
+_ENDS = (re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*\s+|[\u3002\uff01\uff1f]\s*"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Parts:
 def parted(talks: Talks, *, seed: int = 0) -> Parts:
     """As the data says, else a fifth of the talks at random, whole groups; equal talks are a group too.
 
-    Few long texts are divided themselves: the last tenth of each, from a paragraph on, judges.
+    Few long texts are divided themselves: the last tenth of each judges, from a paragraph or a sentence on.
 
     Raises:
         DataError: there is nothing to judge by, or nothing to learn from.
@@ -45,7 +47,7 @@ def parted(talks: Talks, *, seed: int = 0) -> Parts:
     if talks.part is not None and {"train"} < set(talks.part.tolist()):
         return _given(talks, talks.part)
     if talks.kind == "text" and len(talks) < _FEW:
-        return _by_paragraphs(talks)
+        return _by_ends(talks)
     groups = _groups(talks)
     order = np.random.default_rng([seed, 7]).permutation(np.unique(groups))
     wanted, judging, count = min(_MOST, max(1, round(_SHARE * len(talks)))), [], 0
@@ -56,9 +58,9 @@ def parted(talks: Talks, *, seed: int = 0) -> Parts:
         judging.append(group)
         count += int(sizes[group])
     if not judging:
+        together = "one talk" if len(talks) == 1 else f"{len(talks)} talks that belong together"
         raise DataError(
-            f"'{talks.path}' holds {len(talks)} talks that belong together, so that none can judge what was learned; "
-            "give at least two that differ."
+            f"'{talks.path}' holds {together}, so that none can judge what was learned; give at least two that differ."
         )
     test = np.isin(groups, judging)
     apart = " of other groups" if talks.groups is not None else ""
@@ -66,7 +68,7 @@ def parted(talks: Talks, *, seed: int = 0) -> Parts:
         talks.take(~test),
         talks.take(test),
         None,
-        f"{int(test.sum())} of {len(talks)} talks{apart}, drawn by seed {seed}, judge",
+        f"{int(test.sum())} of {len(talks)} talks{apart}, drawn by seed {seed}, {'judges' if count == 1 else 'judge'}",
     )
 
 
@@ -74,7 +76,8 @@ def _given(talks: Talks, part: NDArray) -> Parts:
     named = {name: talks.take(part == name) for name in ("train", "val", "test")}
     judge = "test" if len(named["test"]) else "val"
     val = named["val"] if judge == "test" and len(named["val"]) else None
-    how = f"{len(named['train'])} talks for training and {len(named[judge])} of the part {judge} to judge, as given"
+    first = "1 talk" if len(named["train"]) == 1 else f"{len(named['train'])} talks"
+    how = f"{first} for training and {len(named[judge])} of the part {judge} to judge, as given"
     return Parts(named["train"], named[judge], val, how)
 
 
@@ -84,12 +87,11 @@ def _groups(talks: Talks) -> NDArray[np.int64]:
     return np.unique(np.asarray(names), return_inverse=True)[1]
 
 
-def _by_paragraphs(talks: Talks) -> Parts:
+def _by_ends(talks: Talks) -> Parts:
     heads, tails = [], []
     for talk in talks.talks:
         text = talk.turns[0].text
-        borders = [found.end() for found in _PARAGRAPH.finditer(text)] or [m.end() for m in re.finditer(r"\s+", text)]
-        at = min(borders, key=lambda border: abs(border - _LAST * len(text)), default=0)
+        at = _border(text)
         if 0 < at < len(text):
             heads.append(Talk((Turn(PLAIN, text[:at].strip()),), talk.name))
             tails.append(Talk((Turn(PLAIN, text[at:].strip()),), f"the end of {talk.name}"))
@@ -100,3 +102,16 @@ def _by_paragraphs(talks: Talks) -> Parts:
         return replace(talks, talks=tuple(some), part=None, groups=None, references=None)
 
     return Parts(of(heads), of(tails), None, "the last tenth of each text judges")
+
+
+def _border(text: str) -> int:
+    """Where the part of a text begins that judges, or 0 where it has no blank to be divided at.
+
+    It is where a paragraph ends in the range that `_NEAR` says, else a sentence, else the blank nearest to `_LAST`.
+    """
+    low, high = (int(share * len(text)) for share in _NEAR)
+    for ends in _ENDS:
+        if borders := [found.end() for found in ends.finditer(text, low, high)]:
+            return min(borders, key=lambda border: abs(border - _LAST * len(text)))
+    borders = (found.end() for found in _BLANK.finditer(text))
+    return min(borders, key=lambda border: abs(border - _LAST * len(text)), default=0)

@@ -163,7 +163,8 @@ def _to_cuda(language: Language) -> None:
 
 
 def _read(data: str | Path, options: Options, teller: Teller) -> tuple[Talks, Found]:
-    talks = read_talks(data, system=options.system, task=options.task, prompt=options.prompt, answer=options.answer)
+    named = {name: vars(options)[name] for name in ("system", "task", "prompt", "answer", "group")}
+    talks = read_talks(data, **named)
     for name, reason in talks.because.items():
         if name != "kind":  # that was said already
             teller.say(reason)

@@ -9,7 +9,7 @@ from pathlib import Path
 from headstart.core import archive
 from headstart.core.skill import MANIFEST, Skill
 from headstart.data.dataset import WRITES
-from headstart.data.encoding import mended, read_text
+from headstart.data.encoding import mended, read_text, want_text
 from headstart.data.talks import PLAIN, Turn
 from headstart.errors import DataError, HeadstartError, SkillError, UsageError
 from headstart.places import cache_folder
@@ -314,7 +314,7 @@ def _document(name: str | Path) -> str:
     if not path.is_file():
         raise DataError(f"'{name}' is no file; give a text file, or - for standard input.")
     try:
-        return read_text(path)[0]
+        text = read_text(path)[0]
     except OSError as error:
         raise DataError(f"'{name}' cannot be opened ({error.strerror}); give a file that you may read.") from None
 
@@ -325,6 +325,8 @@ def _asks(voice: Voice) -> str:
     if voice.kind == "summaries":
         return ""
     return speaker.asks if isinstance(speaker, Framed) else INSTRUCTIONS[0]
+    want_text(text, name)
+    return text
 
 
 def _width(voice: Voice, decoding: Decoding) -> int:
