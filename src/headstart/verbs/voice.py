@@ -317,6 +317,8 @@ def _document(name: str | Path) -> str:
         text = read_text(path)[0]
     except OSError as error:
         raise DataError(f"'{name}' cannot be opened ({error.strerror}); give a file that you may read.") from None
+    want_text(text, name)
+    return text
 
 
 def _asks(voice: Voice) -> str:
@@ -325,8 +327,6 @@ def _asks(voice: Voice) -> str:
     if voice.kind == "summaries":
         return ""
     return speaker.asks if isinstance(speaker, Framed) else INSTRUCTIONS[0]
-    want_text(text, name)
-    return text
 
 
 def _width(voice: Voice, decoding: Decoding) -> int:
