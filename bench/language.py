@@ -67,7 +67,7 @@ def train(given):
 
 def environment(place):
     """A store that starts empty, the networks of the user's cache."""
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
     (place / "cache").mkdir(exist_ok=True)
     for part in ("files", "cards"):
         link, there = place / "cache" / part, cache_folder() / part

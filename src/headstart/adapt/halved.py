@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -26,21 +27,18 @@ def halved(stack: nn.Module, folder: Path | None = None) -> Iterator[bool]:
     Yields:
         Whether they are halved.
     """
-    from safetensors.torch import load_file, save_file
-
     held = [p for p in stack.parameters() if not p.requires_grad and p.dtype == torch.float32]
     place = Path(folder or tempfile.gettempdir())
     if sum(p.numel() * p.element_size() for p in held) > _DISK * shutil.disk_usage(place).free:
         yield False
         return
     with tempfile.TemporaryDirectory(dir=place) as name:
-        aside = Path(name) / "aside.safetensors"
-        save_file({str(k): p.detach().contiguous() for k, p in enumerate(held)}, aside)
-        for parameter in held:
+        files = [Path(name) / f"{k}.npy" for k in range(len(held))]  # one each: more than one is never in memory twice
+        for parameter, file in zip(held, files, strict=True):
+            np.save(file, parameter.detach().cpu().numpy(), allow_pickle=False)
             parameter.data = parameter.data.bfloat16()
         try:
             yield True
         finally:
-            for k, values in load_file(aside).items():
-                # clone: what is read lies in the file's memory map, and the file goes
-                held[int(k)].data = values.clone().to(held[int(k)].device)
+            for parameter, file in zip(held, files, strict=True):
+                parameter.data = torch.from_numpy(np.load(file, allow_pickle=False)).to(parameter.device)

@@ -50,11 +50,12 @@ def step_bytes(
 ) -> tuple[float, float]:
     """Bytes that training takes whatever the batch, and bytes for each example of a batch, the longest one.
 
-    What a forward pass keeps for the gradients is counted for a few examples and for twice as many; the stack is left
-    as it was.
+    What a forward pass keeps for the gradients is counted for a few examples and for twice as many, or for one alone;
+    the stack is left as it was.
 
     Args:
-        few: examples; at least 2 where norms look at the whole batch.
+        few: examples; 1 is one alone, of which all is counted as its own: where one is large, as a row of tokens is.
+            At least 2 where norms look at the whole batch.
         store, prefix: as of `core.fit.fit`.
     """
     import torch
@@ -71,14 +72,14 @@ def step_bytes(
         stack.learn(plan.depth, plan.update)
         weights = {parameter.untyped_storage().data_ptr() for parameter in stack.parameters()}
         learning = sum(p.numel() * p.element_size() for p in stack.parameters() if p.requires_grad)
-        for rows in (few, 2 * few):
+        for rows in (few, 2 * few) if few > 1 else (1,):
             seen: dict[int, int] = {}
 
             def note(tensor: Tensor, seen: dict[int, int] = seen) -> Tensor:
                 storage = tensor.untyped_storage()
                 if storage.data_ptr() not in weights:
                     seen[storage.data_ptr()] = storage.nbytes()
-                return tensor
+                return tensor.detach()  # the tensor itself would hold what made it, which holds the tensor: for ever
 
             drawn = held(np.arange(min(rows, len(some))), draw)
             assert drawn.y is not None
@@ -87,7 +88,7 @@ def step_bytes(
             del loss
             kept.append(sum(seen.values()))
         stack.learn(depth, update)
-    each = max(0.0, kept[1] - kept[0]) / few
+    each = max(0.0, kept[1] - kept[0]) / few if few > 1 else float(kept[0])
     return _STATES * learning + _AROUND * max(0.0, kept[0] - few * each), _AROUND * each
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 NAME = "headstart_packed"
-_BLOCK = 128  # tokens that look back together
+_BLOCK = 256  # tokens that look back together
 
 
 def install(network: nn.Module) -> None:
