@@ -111,7 +111,10 @@ class Decoder(Layered):
         return super()._chosen(block, update)
 
     def through(self, state: State, start: int, stop: int) -> State:
-        """Blocks [start, stop) of the network; start < stop < len(self)."""
+        """Blocks [start, stop) of the network; start < stop < len(self). Learning leaves out shared padding."""
+        if self.training:
+            longest = max(1, int((state["doc"] > 0).sum(1).max()))
+            state = {name: tensor[:, :longest] for name, tensor in state.items()}
         crossing = {name: state[name] for name in ("doc", "next") if name in state}
         if "next" in crossing:  # padding of stored rows is 0, which is a token too
             crossing["next"] = crossing["next"].masked_fill(state["doc"] == 0, NOTHING)
