@@ -83,8 +83,8 @@ def summarized(
         _want_shorter(writer.speaker, text, joined, len(parts))
         text = joined
     raise DataError(
-        f"after {ROUNDS} rounds the summaries are still longer than the width of {width} tokens; give a larger width, "
-        "or ask for shorter summaries."
+        f"after {ROUNDS} rounds the summaries are still longer than the width of {width} tokens; ask for shorter "
+        "summaries (max_new_tokens)."
     )
 
 
@@ -175,7 +175,7 @@ def _fitting(speaker: Speaker, text: str, instruction: str, room: int) -> list[s
         left -= over
     raise UsageError(
         f"the instruction takes {around} of the {max(0, room)} tokens that a prompt may have, so that no text fits; "
-        "give a larger width, or ask for a shorter answer."
+        "ask for a shorter answer (max_new_tokens), or say less before each part."
     )
 
 
@@ -188,5 +188,5 @@ def _want_shorter(speaker: Speaker, text: str, joined: str, parts: int) -> None:
     if after >= before:
         raise DataError(
             f"the summaries of {parts} parts have {after} tokens together, no fewer than the {before} of their text; "
-            "ask for shorter ones, or give a larger width."
+            "ask for shorter ones (max_new_tokens)."
         )
