@@ -207,7 +207,7 @@ def test_taps_that_cannot_be_read_are_refused(place, tmp_path, changes, said):
         ("lr = 1e300", r"says lr = 1e\+300 where a number above 0, at most 1 is needed; write for example lr = 1e-3"),
         ("score = nan", r"says score = nan where a number is needed"),
         ("epochs = 0", r"says epochs = 0 where a whole number from 1 to 1000000"),
-        ('update = "some"', r"says update = 'some' where one of head, tail, whole, norms, lora is needed"),
+        ('update = "some"', r"says update = 'some' where one of head, tail, whole, norms, lora, all is needed"),
         ('depth = 3\nupdate = "head"', r"^line 2 of .* says update = 'head' and depth is 3; a head alone is depth 1"),
         ('guard = "wall"', r"says guard = 'wall' where one of none, l2sp, ewc, .* is needed"),
         ("format = 2", r"has format 2 and this version reads 1; make it anew with `headstart plan`"),
