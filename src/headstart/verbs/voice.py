@@ -187,7 +187,7 @@ def _whole(skill: Skill) -> None:
         "kind": said.get("kind") in WRITES,
         "system": said.get("system", 0) is None or isinstance(said.get("system"), str),
         "source": isinstance(said.get("source"), dict) and isinstance(said["source"].get("architecture"), str),
-        **{name: type(said.get(name)) is int and said[name] > 0 for name in ("max_new_tokens", "window", "depth")},
+        **{name: type(said.get(name)) is int and said[name] > 0 for name in ("max_new_tokens", "window")},
     }
     wrong = next((name for name, holds in rules.items() if not holds), None)
     if wrong is not None:
