@@ -239,7 +239,6 @@ def changed(place, tmp_path, **values):
         ("kind", "poems"),
         ("window", -4),
         ("system", 5),
-        ("depth", "a"),
         ("source", ...),
         ("source", {"architecture": 5}),
     ],
