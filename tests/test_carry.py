@@ -399,12 +399,12 @@ def test_a_disk_that_refuses_is_one_sentence(place, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("missing", ["peft", "gguf"])
 def test_without_a_package_it_says_what_to_install(place, tmp_path, monkeypatch, missing):
-    find_spec = importlib.util.find_spec
+    skill, find_spec = place.kind("lora"), importlib.util.find_spec  # taught before the package is gone
     monkeypatch.setattr(verb, "find_spec", lambda name: None if name == missing else find_spec(name))
     monkeypatch.setitem(sys.modules, missing, None)
     form = {"adapter": tmp_path / "a"} if missing == "peft" else {"gguf": tmp_path / "a.gguf"}
     with pytest.raises((EngineError, SourceError), match=rf"{missing}.*pip install 'headstart\[language\]'"):
-        place.carry(place.kind("lora"), **form)
+        place.carry(skill, **form)
 
 
 @pytest.fixture(scope="module")
