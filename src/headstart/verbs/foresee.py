@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from headstart.adapt.below import Below
 from headstart.adapt.foretell import Range, by_factors
+from headstart.adapt.halved import halved
 from headstart.adapt.lora import Adapters
 from headstart.adapt.teach import PIECE
 from headstart.core.feed import fill
@@ -21,6 +23,7 @@ from headstart.core.store import Store
 from headstart.data.dataset import Options
 from headstart.data.talks import Turn
 from headstart.errors import TrainingError
+from headstart.sources.decoder import Decoder
 from headstart.sources.decoding import Decoding
 from headstart.sources.writer import Writer
 from headstart.study.files import write_whole
@@ -122,7 +125,9 @@ def _rehearsed(lesson: Lesson, judge: Judge) -> tuple[dict[str, float], float]:
     writing = _writing(lesson) * (len(judge.asked) * judge.decoding.max_new_tokens / 2 + _PROBES)
     parts = {"hear the network as it is": judged + writing, "hear the network as it is now": judged + writing}
     adapters = Adapters(stack, plan.depth, rank=lesson.course.rank) if plan.update == "lora" else None
-    with tempfile.TemporaryDirectory() as folder:
+    stack.learn(plan.depth, plan.update)
+    fast = adapters is not None and plan.precision == "bfloat16" and isinstance(stack, Decoder)
+    with tempfile.TemporaryDirectory() as folder, halved(stack) if fast else nullcontext():
         held = {}
         if lesson.course.stored:
             below = Below(stack, stack.cut(plan.depth), lesson.card.digest, plan.precision, few.read(np.arange(1)))
