@@ -287,12 +287,10 @@ def slots(folder, held, speaker, most=150):
     said = {}
     for path in sorted(folder.rglob("*.json")):
         for dialogue in json.loads(path.read_text("utf8")) if path.name != "schema.json" else ():
-            said[dialogue["dialogue_id"]] = dialogue["turns"]
+            said[f"{path.name} {dialogue['dialogue_id']}"] = dialogue["turns"]  # ids come again in other files
     prompts, wanted = [], []
     for talk in held.talks:
-        turns = said.get(talk.name.split(" ")[-1]) or said.get(talk.name)
-        if turns is None:
-            continue
+        turns = said[talk.name]
         for at, turn in enumerate(turns):
             marks = [mark for frame in turn["frames"] for mark in frame["slots"]]
             spoken = {mark["slot"]: turn["utterance"][mark["start"] : mark["exclusive_end"]] for mark in marks}
@@ -334,7 +332,8 @@ def chat_rows(given, found, kept, judged, prose):
 
 def speed(given):
     """Seconds to the first piece of an answer, tokens a second, and whole processes."""
-    from headstart.verbs.voice import Decoding, generate, open_voice
+    from headstart.verbs.voice import open_voice
+    from headstart.verbs.write import Decoding, generate
 
     voice = open_voice(SOURCE, threads=given.threads)
     prompt = "Tell me about the sea, the weather over it and the ships on it, in a few sentences."
