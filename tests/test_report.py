@@ -6,10 +6,10 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from pages import Outline
 
 from headstart.errors import DataError
 from headstart.report import figures, wording
@@ -99,36 +99,6 @@ def bare_record() -> Record:
     whole = full_record()
     data = Data("x", "x", "f" * 64, "text", "classes", 10)
     return Record("0.1.0", "2026", "headstart fit x", 0, whole.machine, data)
-
-
-class Outline(HTMLParser):
-    """The visible text, the tags in their order, and addresses a browser would fetch."""
-
-    def __init__(self, page_text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-        self.handlers: list[str] = []
-        self.texts: list[str] = []
-        self.hidden = False
-        self.feed(page_text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.hidden = tag == "style"
-        self.addresses += [value for name, value in attrs if name in {"src", "href", "srcset", "data", "action"}]
-        self.handlers += [name for name, _ in attrs if name.startswith("on")]
-
-    def handle_endtag(self, tag):
-        self.hidden = False
-
-    def handle_data(self, data):
-        if not self.hidden and data.strip():
-            self.texts.append(" ".join(data.split()))
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.texts)
 
 
 @pytest.mark.parametrize("record", [full_record(), bare_record()], ids=["full", "bare"])

@@ -6,10 +6,10 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from pages import Outline
 
 from headstart.report import speech_card as words
 from headstart.report.page import SHOWN_TEXT
@@ -249,36 +249,6 @@ def hostile() -> SpokenRecord:
 
 
 ALL = {"chat": chat(), "summaries": summaries(), "text": text(), "hostile": hostile()}
-
-
-class Outline(HTMLParser):
-    """The visible text, tags in their order, and what a browser would fetch or run."""
-
-    def __init__(self, page_text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str | None] = []
-        self.handlers: list[str] = []
-        self.texts: list[str] = []
-        self.hidden = False
-        self.feed(page_text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.hidden = tag == "style"
-        self.addresses += [value for name, value in attrs if name in {"src", "href", "srcset", "data", "action"}]
-        self.handlers += [name for name, _ in attrs if name.startswith("on")]
-
-    def handle_endtag(self, tag):
-        self.hidden = False
-
-    def handle_data(self, data):
-        if not self.hidden and data.strip():
-            self.texts.append(" ".join(data.split()))
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.texts)
 
 
 def shows(record: SpokenRecord) -> str:
