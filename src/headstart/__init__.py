@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from headstart.verbs.skills import pack, skills, unpack
     from headstart.verbs.takeover import rollback
     from headstart.verbs.update import update
-    from headstart.verbs.voice import Decoding, chat, generate, open_voice, summarize
+    from headstart.verbs.voice import open_voice
+    from headstart.verbs.write import Decoding, chat, generate, summarize
 
 __all__ = [
     "Decoding",
@@ -66,7 +67,8 @@ _HOME = {name: name for name in __all__} | {
     "Limits": "plan",
     "Settings": "settings",
     "Shelf": "shelf",
-    **dict.fromkeys(("Decoding", "chat", "generate", "open_voice", "summarize"), "voice"),
+    "open_voice": "voice",
+    **dict.fromkeys(("Decoding", "chat", "generate", "summarize"), "write"),
     "pack": "skills",
     "rollback": "takeover",
     "settings_of": "planfile",

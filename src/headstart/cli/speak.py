@@ -7,8 +7,8 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from headstart.cli.show import show
 from headstart.cli.tell import Console
 
 if TYPE_CHECKING:
-    from headstart.verbs.voice import Chat, Decoding, Summary
+    from headstart.verbs.write import Chat, Decoding, Summary
 
 Who = Annotated[str, typer.Argument(help="A skill that writes, or a network such as smollm2-135m.")]
 System = Annotated[str | None, typer.Option("--system", help="What the talk begins with; else as it was learned.")]
@@ -53,14 +53,15 @@ def generate(
 ) -> None:
     """Answer prompts: the text alone for one, a CSV row for each of several."""
     at_least(0, threads=threads)
-    from headstart.verbs.voice import generate as verb
     from headstart.verbs.voice import open_voice
+    from headstart.verbs.write import Decoding
+    from headstart.verbs.write import generate as verb
 
     asked = _asked(prompts or [])
     with Console() as teller:
         voice = open_voice(who, cache=cache, threads=threads)
-        given = (_or(max_new_tokens, voice.longest), temperature or 0.0, _or(top_p, 1.0), top_k)
-        how = _decoding(*given, repetition_penalty, no_repeat_ngram_size, stop, seed)
+        drawn = temperature, top_p, top_k, repetition_penalty, no_repeat_ngram_size, stop, seed
+        how = _decoding(Decoding(max_new_tokens=voice.longest), max_new_tokens, *drawn)
         found = verb(voice, asked, decoding=how, system=system, batch=batch, teller=teller)
         if cut := [each.cut for each in found if each.cut]:
             teller.say(f"{len(cut)} of {len(found)} prompts did not fit the window and lost {sum(cut):,} tokens")
@@ -93,22 +94,13 @@ def chat(
     /new forgets what was said, /exit or the end of the input leaves; an interrupt breaks an answer off.
     """
     at_least(0, threads=threads)
-    from headstart.verbs.voice import chat as verb
     from headstart.verbs.voice import open_voice
+    from headstart.verbs.write import chat as verb
 
     voice = open_voice(who, cache=cache, threads=threads)
     talk = verb(voice, system=system)
-    how = _decoding(
-        _or(max_new_tokens, talk.decoding.max_new_tokens),
-        _or(temperature, talk.decoding.temperature),
-        _or(top_p, talk.decoding.top_p),
-        top_k,
-        repetition_penalty,
-        no_repeat_ngram_size,
-        stop,
-        seed,
-    )
-    talk.decoding = how
+    drawn = temperature, top_p, top_k, repetition_penalty, no_repeat_ngram_size, stop, seed
+    talk.decoding = _decoding(talk.decoding, max_new_tokens, *drawn)
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     if asks:
         print(f"{voice.name}: /new forgets what was said, /exit leaves.", file=sys.stderr)
@@ -140,12 +132,13 @@ def summarize(
     """Summarise documents, longer ones part by part. Exit code 1 when none could be."""
     at_least(0, threads=threads)
     from headstart.verbs.voice import open_voice
-    from headstart.verbs.voice import summarize as verb
+    from headstart.verbs.write import Decoding
+    from headstart.verbs.write import summarize as verb
 
     with Console() as teller:
         voice = open_voice(who, cache=cache, threads=threads)
-        given = (_or(max_new_tokens, voice.longest), temperature or 0.0, _or(top_p, 1.0), top_k)
-        how = _decoding(*given, repetition_penalty, no_repeat_ngram_size, stop, seed)
+        drawn = temperature, top_p, top_k, repetition_penalty, no_repeat_ngram_size, stop, seed
+        how = _decoding(Decoding(max_new_tokens=voice.longest), max_new_tokens, *drawn)
         found = verb(voice, list(files), decoding=how, instruction=instruction, teller=teller)
         for each in found:
             if each.error:
@@ -164,26 +157,21 @@ def _in_words(found: list[Summary]) -> str:
 
 
 def _decoding(
-    longest: int,
-    temperature: float,
-    top_p: float,
+    usual: Decoding,
+    longest: int | None,
+    temperature: float | None,
+    top_p: float | None,
     top_k: int,
     penalty: float,
     ngrams: int,
     stop: list[str] | None,
     seed: int,
 ) -> Decoding:
-    from headstart.verbs.voice import Decoding
-
-    return Decoding(longest, temperature, top_p, top_k, penalty, ngrams, tuple(stop or ()), seed)
-
-
-Number = TypeVar("Number", int, float)
-
-
-def _or(given: Number | None, usual: Number) -> Number:
-    """What was given, 0 too, else the usual."""
-    return usual if given is None else given
+    """How it is usually written, with what was given in its place; 0 was given too."""
+    given = {"max_new_tokens": longest, "temperature": temperature, "top_p": top_p}
+    said = {name: value for name, value in given.items() if value is not None}
+    more = {"top_k": top_k, "repetition_penalty": penalty, "no_repeat_ngram_size": ngrams}
+    return replace(usual, **said, **more, stop=tuple(stop or ()), seed=seed)
 
 
 def _shown(text: str) -> str:

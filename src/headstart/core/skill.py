@@ -25,6 +25,7 @@ DELTA = "delta.safetensors"
 MOST = 16 * 2**20  # bytes of a manifest
 _SHA256 = re.compile("[0-9a-f]{64}")
 _ASIDE = re.compile("[.][0-9a-f]{32}[.]old")
+LANGUAGE = "language"  # modality of skills that write
 TAIL = "tail."  # before the names of learned parameters below the head
 
 
@@ -41,6 +42,11 @@ class Skill:
     folder: Path
     manifest: Mapping[str, Any]
     arrays: Mapping[str, NDArray]
+
+
+def writes(skill: Skill) -> bool:
+    """Whether it is of a language model that writes, rather than answers with labels."""
+    return skill.manifest.get("modality") == LANGUAGE
 
 
 def write(

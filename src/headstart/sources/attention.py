@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 NAME = "headstart_packed"
 _BLOCK = 256  # tokens that look back together
@@ -19,9 +22,6 @@ _BLOCK = 256  # tokens that look back together
 
 def install(network: nn.Module) -> None:
     """Let a network attend so, where it would take the processor's kernel; what it computes stays the same."""
-    from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-    from transformers.masking_utils import sdpa_mask
-
     if not isinstance(network, PreTrainedModel) or network.config._attn_implementation != "sdpa":
         return
     AttentionInterface.register(NAME, packed_attention)
@@ -49,8 +49,6 @@ def packed_attention(
     Returns:
         (b, t, h, d), and None.
     """
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
     plain = attention_mask is not None and attention_mask.is_floating_point() and query.shape[2] == key.shape[2]
     if not plain or dropout or query.device.type != "cpu" or any(more.get(name) is not None for name in _OTHER):
         return sdpa_attention_forward(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import PretrainedConfig
 
 from headstart.core.stack import HEARD, Stack, State
@@ -235,8 +236,6 @@ def recomputed(modules: Sequence[nn.Module]) -> Iterator[None]:
     Reference:
         Chen et al., 2016, arXiv:1604.06174.
     """
-    from torch.utils.checkpoint import checkpoint
-
     for module in modules:
         # inside of the call: what hooks put in place of an argument is what it runs with again
         module.forward = partial(checkpoint, module.forward, use_reentrant=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from jinja2 import TemplateError
 
 from headstart.data.packing import Piece
 from headstart.data.talks import PLAIN, Talk, Turn
@@ -191,8 +192,6 @@ class Speaker:
                 f"{self.name} has no chat template, so that it is not known how it is spoken to; use an instruct "
                 "network, or plain texts (--task text)."
             )
-        from jinja2 import TemplateError
-
         said = [{"role": turn.role, "content": turn.text} for turn in turns]
         try:
             return self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=begun)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from headstart.core import archive
 from headstart.core.evaluate import evaluating
-from headstart.core.skill import MANIFEST, Skill
+from headstart.core.skill import MANIFEST, Skill, writes
 from headstart.data.talks import PLAIN
 from headstart.errors import EngineError, SkillError, SourceError, UsageError
 from headstart.places import cache_folder
@@ -32,7 +32,7 @@ from headstart.sources.gguf_header import header_of, package
 from headstart.sources.layers import config_of
 from headstart.sources.load import making
 from headstart.sources.safe import refuse_code
-from headstart.verbs.voice import LANGUAGE, Voice, open_voice
+from headstart.verbs.voice import Voice, open_voice
 from headstart.verbs.watch import Silent, Teller
 
 # Largest difference of a log probability, in nats. What is read back computes in float32 like the skill, so that
@@ -154,7 +154,7 @@ def _free(place: Path) -> None:
 def _card(skill: Skill, cache: Path) -> Card:
     """Of the network below the skill."""
     said = skill.manifest
-    if said.get("modality") != LANGUAGE:
+    if not writes(skill):
         raise UsageError(
             f"{skill.folder} answers with labels, which --merged, --adapter and --gguf are not for; write "
             "--onnx FILE.onnx or --openvino FOLDER."

@@ -98,10 +98,9 @@ def export(
     _asked(file, folder, spoken)
     root, teller = cache or cache_folder(), teller or Silent()
     opened = skill if isinstance(skill, Skill) else archive.opened(skill, root)
-    writes = opened.manifest.get("modality") == "language"
     more = {"dtype": "" if dtype == "float32" else dtype, "quantise": quantise}
-    _suits(opened, writes, {"onnx": onnx, "openvino": openvino}, {**spoken, **more})
-    if not writes:
+    _suits(opened, {"onnx": onnx, "openvino": openvino}, {**spoken, **more})
+    if not skills.writes(opened):
         return _labelled(opened, file, folder, root, threads, teller)
     from headstart.verbs.carry import carry
 
@@ -143,10 +142,9 @@ def _asked(file: Path | None, folder: Path | None, spoken: Mapping[str, str | Pa
         raise UsageError(f"--openvino {folder} exists and is not an earlier export; choose another, or move it away.")
 
 
-def _suits(
-    skill: Skill, writes: bool, labelled: Mapping[str, str | Path | None], spoken: Mapping[str, str | Path | None]
-) -> None:
+def _suits(skill: Skill, labelled: Mapping[str, str | Path | None], spoken: Mapping[str, str | Path | None]) -> None:
     """Refuse the forms of the other kind of skill."""
+    writes = skills.writes(skill)
     other = next((name for name, value in (labelled if writes else spoken).items() if value), None)
     if other is not None:
         does, forms = ("writes texts", _SPOKEN) if writes else ("answers with labels", _LABELLED)

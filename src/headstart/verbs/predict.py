@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headstart.adapt.held import Broken, Reader, open_skill_network
 from headstart.core.also import chosen
 from headstart.core.archive import opened
-from headstart.core.skill import MANIFEST, Skill
+from headstart.core.skill import MANIFEST, Skill, writes
 from headstart.data.dataset import READS, TASKS, Dataset, Options, Problem
 from headstart.data.read import every_input, read, read_inputs
 from headstart.errors import DataError, SkillError, UsageError
@@ -143,7 +143,7 @@ def want_labels(skill: Skill) -> None:
     Raises:
         UsageError: it does.
     """
-    if skill.manifest.get("modality") == "language":
+    if writes(skill):
         raise UsageError(
             f"{skill.folder} writes texts and has no labels to answer with; use `headstart generate`, `chat` or "
             "`summarize`, or make it a classifier: `headstart fit table.csv --source skill:PATH`."

@@ -1,4 +1,4 @@
-"""`generate`, `chat` and `summarize`: a language model that answers in words, tuned or as it came."""
+"""A language model ready to answer in words, tuned or as it came, and a talk with one."""
 
 from __future__ import annotations
 
@@ -6,68 +6,26 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headstart.adapt.traced import limit
 from headstart.core import archive
-from headstart.core.skill import MANIFEST, Skill
+from headstart.core.skill import MANIFEST, Skill, writes
 from headstart.data.dataset import WRITES
-from headstart.data.encoding import mended, read_text, want_text
+from headstart.data.encoding import mended
 from headstart.data.talks import PLAIN, Turn
-from headstart.errors import DataError, HeadstartError, SkillError, UsageError
+from headstart.errors import DataError, SkillError, UsageError
 from headstart.places import cache_folder
 from headstart.quiet import hush
-from headstart.sources.card import Card, card_of
+from headstart.sources.card import card_of
 from headstart.sources.catalog import CATALOG
 from headstart.sources.decoding import Decoding
-from headstart.sources.digest import summarized
 from headstart.sources.find import HUBS, SKILL, find, skill_folder
 from headstart.sources.frames import Framed
 from headstart.sources.language import Language, open_language
 from headstart.sources.load import LORA_A, LORA_B, lay_over
 from headstart.sources.safe import refuse_code
 from headstart.sources.writer import Writer
-from headstart.verbs.spoken import INSTRUCTIONS
-from headstart.verbs.watch import Silent, Teller
 
-LANGUAGE = "language"  # modality of skills that write
-_WIDTH = 2048  # tokens of a part of a long document, where the network has not learned from shorter ones
-_LONGEST = 256  # tokens of an answer where nothing is said
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was written to one prompt.
-
-    Attributes:
-        prompt: as given.
-        text: without blanks around it.
-        tokens: that it took.
-        ended: whether the network, or a stop word, ended it rather than the length limit.
-        cut: tokens of the prompt that were left out so that it fits the window.
-        seconds: from the beginning of its batch until it ended.
-    """
-
-    prompt: str
-    text: str
-    tokens: int
-    ended: bool
-    cut: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The summary of one document.
-
-    Attributes:
-        name: of the file.
-        text: None where there is an error.
-        parts: that were summarised apart, in the first round.
-        error: why there is none.
-    """
-
-    name: str
-    text: str | None
-    parts: int = 0
-    error: str | None = None
+LONGEST = 256  # tokens of an answer where nothing is said
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,17 +123,17 @@ def open_voice(name: str | Path | Skill, *, cache: Path | None = None, threads: 
     root = cache or cache_folder()
     if not isinstance(name, Skill) and _is_network(str(name)):
         card = find(str(name), root)
-        return _as_it_came(str(name), card, open_language(card, root, cuts=()), threads)
+        return _as_it_came(str(name), open_language(card, root, cuts=()), threads)
     skill = name if isinstance(name, Skill) else archive.opened(skill_folder(str(name)), root)
     said = skill.manifest
-    if said.get("modality") != LANGUAGE:
+    if not writes(skill):
         raise UsageError(f"{skill.folder} answers with labels and writes nothing; use `headstart predict`.")
     _whole(skill)
     card = card_of(said["source"])
     refuse_code(card, root)
     language = open_language(card, root, cuts=())
     lay_over(language.stack, skill.arrays, card.name)
-    _limit(threads)
+    limit(threads)
     return Voice(said["name"], language, said["kind"], said["system"], said["max_new_tokens"], said["window"])
 
 
@@ -200,158 +158,13 @@ def _whole(skill: Skill) -> None:
         raise SkillError(f"{skill.folder} lacks a part of what it learned; fit again or restore it.")
 
 
-def generate(
-    voice: str | Path | Skill | Voice,
-    prompts: str | Sequence[str],
-    *,
-    decoding: Decoding | None = None,
-    system: str | None = None,
-    batch: int = 8,
-    cache: Path | None = None,
-    threads: int = 0,
-    teller: Teller | None = None,
-) -> list[Answer]:
-    """An answer to each prompt, in their order.
-
-    Args:
-        voice: a skill's folder, an archive of one, a network's name, or what `open_voice` gave.
-        prompts: one, or several.
-        decoding: None takes the likeliest words, as many as such answers mostly have.
-        system: what a talk begins with; None takes that of the skill.
-        batch: prompts that are answered together; which does not change an answer.
-
-    Raises:
-        DataError: an empty prompt, or one that cannot be shortened enough.
-        UsageError: a length limit that leaves no room for a prompt.
-    """
-    open_ = voice if isinstance(voice, Voice) else open_voice(voice, cache=cache, threads=threads)
-    asked, tell = ([prompts] if isinstance(prompts, str | bytes) else list(prompts or ())), teller or Silent()
-    turns = [open_.turns(prompt, (), system) for prompt in asked]
-    how = decoding or Decoding(max_new_tokens=open_.longest)
-    written = open_.writer.write(turns, how, batch=batch, progress=lambda done, of: tell.progress("write", done, of))
-    return [
-        Answer(prompt, each.text.strip(), each.tokens, each.ended, each.cut, each.seconds)
-        for prompt, each in zip(asked, written, strict=True)
-    ]
-
-
-def chat(
-    voice: str | Path | Skill | Voice,
-    *,
-    system: str | None = None,
-    decoding: Decoding | None = None,
-    cache: Path | None = None,
-    threads: int = 0,
-) -> Chat:
-    """A talk with a language model: `for piece in chat(skill).say("Hello"): print(piece, end="")`.
-
-    Args:
-        voice, system: as of `generate`.
-        decoding: None draws at temperature 0.7 of the likeliest nine tenths, by seed 0.
-    """
-    open_ = voice if isinstance(voice, Voice) else open_voice(voice, cache=cache, threads=threads)
-    return Chat(
-        open_, decoding or Decoding(max_new_tokens=max(_LONGEST, open_.longest), temperature=0.7, top_p=0.9), system
-    )
-
-
-def summarize(
-    voice: str | Path | Skill | Voice,
-    files: str | Path | Sequence[str | Path],
-    *,
-    decoding: Decoding | None = None,
-    instruction: str | None = None,
-    cache: Path | None = None,
-    threads: int = 0,
-    teller: Teller | None = None,
-) -> list[Summary]:
-    """A summary of each document, however long: of its parts first, then of their summaries.
-
-    What cannot be read or summarised has an `error` in its place.
-
-    Args:
-        voice: as of `generate`.
-        files: of text; "-" is standard input.
-        decoding: None takes the likeliest words.
-        instruction: said before each part; None says nothing to a skill that learned from summaries, what its settings
-            say to an encoder-decoder, else asks for one.
-
-    Raises:
-        UsageError: no files.
-    """
-    open_ = voice if isinstance(voice, Voice) else open_voice(voice, cache=cache, threads=threads)
-    named, tell = ([files] if isinstance(files, str | Path) else list(files or ())), teller or Silent()
-    if not named:
-        raise UsageError("no document was given; name text files, or - for standard input.")
-    told = _asks(open_) if instruction is None else instruction
-    how = decoding or Decoding(max_new_tokens=open_.longest if open_.kind == "summaries" else _LONGEST)
-    found = []
-    for at, name in enumerate(named):
-        label = f"summarize {name}" if len(named) == 1 else f"summarize {name} ({at + 1} of {len(named)})"
-        try:
-            digest = summarized(
-                open_.writer,
-                _document(name),
-                told,
-                _width(open_, how),
-                how,
-                progress=lambda done, of, label=label: tell.progress(label, done, of),
-            )
-            found.append(Summary(str(name), digest.text, digest.parts))
-        except HeadstartError as error:
-            found.append(Summary(str(name), None, error=str(error)))
-    return found
-
-
-def _document(name: str | Path) -> str:
-    if str(name) == "-":
-        import sys
-
-        from headstart.data.encoding import decode
-
-        return decode(sys.stdin.buffer.read())[0]
-    path = Path(name)
-    if not path.is_file():
-        raise DataError(f"'{name}' is no file; give a text file, or - for standard input.")
-    try:
-        text = read_text(path)[0]
-    except OSError as error:
-        raise DataError(f"'{name}' cannot be opened ({error.strerror}); give a file that you may read.") from None
-    want_text(text, name)
-    return text
-
-
-def _asks(voice: Voice) -> str:
-    """What is said before each part where nothing is asked for."""
-    speaker = voice.language.speaker
-    if voice.kind == "summaries":
-        return ""
-    return speaker.asks if isinstance(speaker, Framed) else INSTRUCTIONS[0]
-
-
-def _width(voice: Voice, decoding: Decoding) -> int:
-    """Tokens of a part and its summary together: no more than it learned from."""
-    speaker, most = voice.language.speaker, voice.writer.window or _WIDTH
-    learned = voice.window if voice.kind == "summaries" and voice.window else _WIDTH
-    if isinstance(speaker, Framed):  # its summaries take nothing of the window of its documents
-        return min(most, min(learned, speaker.side) + decoding.max_new_tokens)
-    return min(most, max(learned, 2 * decoding.max_new_tokens))
-
-
 def _is_network(name: str) -> bool:
     there = (skill_folder(name) / MANIFEST).is_file() or Path(name).is_file()
     return not there and (name in CATALOG or name.startswith((*HUBS, "file:", SKILL)))
 
 
-def _as_it_came(name: str, card: Card, language: Language, threads: int) -> Voice:
-    _limit(threads)
+def _as_it_came(name: str, language: Language, threads: int) -> Voice:
+    limit(threads)
     answers = language.speaker.tokenizer.chat_template or isinstance(language.speaker, Framed)
     kind = "chat" if answers else PLAIN
-    return Voice(name, language, kind, None, _LONGEST, None)
-
-
-def _limit(threads: int) -> None:
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
+    return Voice(name, language, kind, None, LONGEST, None)
