@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 from talkers import small_talker, small_talks
@@ -268,7 +270,25 @@ def test_bytes_that_are_no_text_do_not_end_a_talk(run, place, monkeypatch):
         hs.generate(skill, [5], cache=place / "cache")
 
 
-@pytest.mark.parametrize("option", [("--keep", "{talks}"), ("--sample", "20")])
+LIMITS = {
+    (
+        "--budget",
+        "0.001s",
+    ): r"takes \d+ s of 0; give more, or fewer talks, or fit with a smaller --depth",
+    ("--memory", "1MB"): r"by this plan takes [\d.]+ [MG]B of 1\.0 MB; give more",
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_plan_beyond_a_limit_is_not_written(run, place, limit):
+    source = f"file:{place / 'net'}"
+    code, _, err = run("plan", str(place / "talks.jsonl"), "--sources", source, "-o", "p.toml", *limit)
+    assert code == 2
+    assert re.search(LIMITS[limit], err.splitlines()[-1]), err
+    assert not Path("p.toml").exists()
+
+
+@pytest.mark.parametrize("option", [("--keep", "{talks}"), ("--sample", "20"), ("--no-moments",)])
 def test_what_is_for_labels_is_refused(run, place, option):
     talks = str(place / "talks.jsonl")
     code, _, err = run(

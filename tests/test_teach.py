@@ -10,21 +10,27 @@ from talkers import small_talker, small_talks
 from transformers import AutoModelForCausalLM
 
 from headstart.adapt.course import course, window_of
-from headstart.adapt.held_back import held_back
+from headstart.adapt.held_back import SHARES, held_back
 from headstart.adapt.lessons import lessons
 from headstart.adapt.teach import teach
 from headstart.core.feed import batches
 from headstart.core.plan import Plan
 from headstart.core.store import Store
 from headstart.data.packing import NOTHING
+from headstart.data.talks import PLAIN, Turn
 from headstart.data.talks_read import read_talks
 from headstart.errors import DepthError
+from headstart.sources.decoding import Decoding
 from headstart.sources.find import find
 from headstart.sources.language import open_language
+from headstart.sources.writer import Writer
 from headstart.verbs.fit import fit
 from headstart.verbs.plan import plan as plan_verb
+from headstart.verbs.planfile import settings_of
 from headstart.verbs.settings import Settings
-from headstart.verbs.voice import generate, open_voice
+from headstart.verbs.spoken import prose_of
+from headstart.verbs.voice import open_voice
+from headstart.verbs.write import generate
 
 WIDTH = 96
 
@@ -120,26 +126,57 @@ def test_half_of_the_way_of_adapters_is_half_of_their_product(place):
     assert half.sum() == pytest.approx(want, rel=1e-4)
 
 
-def test_the_limit_is_kept_by_the_greatest_share_that_keeps_it(place):
+def ratios(taught, prose):
+    """Perplexity at every share over that before learning."""
+    told, found = prose.told.sum(), {}
+    taught.at(0.0)
+    untuned = prose.judged(taught.language.stack)
+    for share in SHARES:
+        taught.at(share)
+        found[share] = float(np.exp((prose.judged(taught.language.stack) - untuned).sum() / told))
+    return found
+
+
+def own_words(place, language):
+    """What the network wrote before it learned: it can only become less likely."""
+    written = Writer(opened(place).network, language.speaker).write(
+        [(Turn(PLAIN, start),) for start in ("once", "The sea", "42 is")], Decoding(max_new_tokens=60)
+    )
+    return lessons(language.speaker, prose_of([each.text for each in written]), WIDTH)
+
+
+def test_a_limit_is_kept_by_the_greatest_share_that_keeps_it(place):
     language = opened(place)
     rows = rows_of(place, language)
     taught = teach(language, rows, Plan(6, epochs=6, lr=3e-2, batch=2, update="lora"), rank=4, store=None)
+    prose = own_words(place, language)
+    every = ratios(taught, prose)
+    assert every[1.0] > 1.2, "these texts have to lose, or nothing is held back"
+    limit = 0.5 * (every[1.0] - 1)
+    found = held_back(taught, prose, rows, limit, precision="float32")
+    assert found.share == max(share for share, ratio in every.items() if ratio <= 1 + limit) < 1
+    assert found.general[found.share] == pytest.approx(every[found.share])
+    taught.at(found.share)
+    assert found.fit[found.share] == pytest.approx(np.exp(rows.judged(language.stack).sum() / rows.told.sum()))
+
+
+def test_where_other_texts_lose_nothing_all_that_was_learned_is_kept(place):
+    language = opened(place)
+    rows = rows_of(place, language)
+    taught = teach(language, rows, Plan(3, epochs=2, lr=1e-2, batch=4, update="lora"), rank=4, store=None)
     prose = lessons(language.speaker, read_talks(place / "talks.jsonl").talks[30:], WIDTH)
+    assert ratios(taught, prose)[1.0] < 1
+    assert held_back(taught, prose, rows, 0.001, precision="float32").share == 1.0
 
-    def ratio(share):
-        taught.at(share)
-        return float(np.exp((prose.judged(language.stack) - untuned).sum() / prose.told.sum()))
 
-    taught.at(0.0)
-    untuned = prose.judged(language.stack)
-    worst = max(ratio(1.0), 1 / ratio(1.0))
-    inverse = ratio(1.0) < 1  # what was learned helps these texts: all of it keeps any limit
-    found = held_back(taught, prose, rows, 0.5 * (worst - 1), precision="float32")
-    if inverse:
-        assert found.share == 1.0
-    else:
-        assert 0 < found.share < 1
-        assert ratio(found.share) <= 1 + 0.5 * (worst - 1) < max(found.general.values())
+def test_a_limit_that_no_share_keeps_leaves_the_network_as_it_was(place):
+    language, before = opened(place), opened(place)
+    rows = rows_of(place, language)
+    taught = teach(language, rows, Plan(6, epochs=6, lr=3e-2, batch=2, update="lora"), rank=4, store=None)
+    prose = own_words(place, language)
+    limit = min(ratios(taught, prose).values()) - 1.001  # a little below what the best of them has
+    assert held_back(taught, prose, rows, limit, precision="float32").share == 0.0
+    assert np.array_equal(rows.judged(language.stack), rows.judged(before.stack))
 
 
 def test_a_skill_says_what_the_network_in_memory_said_and_its_report_has_the_naive_numbers(place, tmp_path):
@@ -170,8 +207,6 @@ def test_a_plan_is_followed_and_its_seconds_stand_beside_what_came(place, tmp_pa
     assert found.tokens == 2164
     assert found.seconds.low < found.seconds.value < found.seconds.high
     assert found.seconds.value == pytest.approx(sum(found.parts.values()))
-    from headstart.verbs.planfile import settings_of
-
     skill = fit(
         place / "talks.jsonl", tmp_path / "q.skill", settings=settings_of(tmp_path / "p.toml"), cache=place / "cache"
     )

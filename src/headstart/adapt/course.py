@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -85,16 +85,22 @@ def course(
         update=how,
     )
     stored = room and deep < blocks and epochs > 1
-    words = "asked for" if depth else f"the last {third} of {blocks - 2} layers, on states that are computed once"
-    rule = words + (f"; {how} asked for" if update else "; adapters learn")
-    if rates:
-        rule += f"; {', '.join(sorted(rates))} asked for"
-    return Course(plan, RANK, stored, rule)
+    return Course(plan, RANK, stored, _rule(plan, blocks, stored, depth, update, rates))
 
 
-def whole(stack_blocks: int, plan: Plan) -> Plan:
-    """The same plan for all blocks."""
-    return replace(plan, depth=stack_blocks)
+def _rule(
+    plan: Plan, blocks: int, stored: bool, depth: int | None, update: str | None, rates: Mapping[str, float]
+) -> str:
+    """What learns, and which of it was asked for."""
+    layers = blocks - 2
+    what = "the whole network" if plan.depth >= blocks - 1 else f"the last {plan.depth - 1} of {layers} layers"
+    if plan.depth == 1:
+        what = "the head"
+    how = {"lora": "adapters of", "norms": "norms of", "all": "all weights of"}[plan.update]
+    text = f"{how} {what} learn" + (", on states that are computed once" if stored else "")
+    given = {"depth": depth, "update": update, **rates}
+    asked = [name for name, value in given.items() if value is not None]
+    return f"{text}; asked for: {', '.join(asked)}" if asked else text
 
 
 def window_of(lengths: Sequence[int], most: int | None) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from headstart.adapt.below import Below
@@ -22,21 +22,19 @@ from headstart.core.examples import Examples
 from headstart.core.fit import fit, seconds_per_step
 from headstart.core.memory import free_memory, pieces_that_fit, step_bytes
 from headstart.core.plan import Plan, Run
-from headstart.core.step import Penalty
 from headstart.core.store import Store
 from headstart.retain.interpolate import between
 from headstart.sources.decoder import Decoder
 from headstart.sources.language import Language
 from headstart.sources.load import LORA_B, lay_over
 
-_RECOMPUTED = 3  # layers' worth of memory of a step whose layers run again
-
 Tail = dict[str, NDArray]
+Held = dict[str, Any]  # store and prefix, as of `core.fit.fit`
 Progress = Callable[[int, int], None]
 
-PIECE = (
-    512  # tokens of a batch that are in work at a time: twice as many are a tenth faster, and take a third more memory
-)
+# tokens of a batch that are in work at a time: twice as many are a tenth faster, and take a third more memory
+PIECE = 512
+_RECOMPUTED = 3  # layers' worth of memory of a step whose layers run again
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,6 @@ def teach(
     rank: int,
     store: Store | None,
     budget: float = float("inf"),
-    penalties: tuple[Penalty, ...] = (),
-    beside: dict[str, Examples] | None = None,
     interrupted: Interrupted | None = None,
     progress: Progress | None = None,
 ) -> Taught:
@@ -113,7 +109,6 @@ def teach(
         rank: of adapters, where plan.update is lora.
         store: where what enters the learning blocks is kept; None computes it in every epoch.
         budget: seconds; where the plan would take longer, fewer epochs or fewer rows are used.
-        penalties, beside: as of `core.fit.fit`.
         interrupted: where points to go on from are kept, and perhaps are.
         progress: told epochs.
 
@@ -121,85 +116,100 @@ def teach(
         TrainingError: a loss that is no number, or a row that has no room in the memory.
         UsageError: adapters that nothing here can have.
     """
+    stack, end = language.stack, time.perf_counter() + budget
+    before = {} if plan.update == "lora" else tail_of(stack, plan.depth, head=True)
+    part = None
+    if interrupted is not None:
+        what = repr((plan, rank))
+        part = interrupted.tail(language.card.digest, lessons.examples().fingerprint, what)
+    with readied(language, plan, rank) as adapters:
+        run, told = _learned(language, lessons, plan, store, part, end, progress)
+    after = {} if adapters else tail_of(stack, plan.depth, head=True)
+    return Taught(language, run, told, adapters, before, after)
+
+
+@contextmanager
+def readied(language: Language, plan: Plan, rank: int) -> Iterator[Adapters | None]:
+    """Inside, the network is as it learns: with adapters where these do, and what is held in 16 bits beside them.
+
+    After, it is in evaluation mode, with its adapters, what was held as it was bit for bit.
+    """
     stack = language.stack
-    stack.head.dtype = _products(plan.precision)
+    stack.head.dtype = torch.bfloat16 if plan.precision == "bfloat16" else None
     adapters = Adapters(stack, plan.depth, rank=rank, seed=plan.seed) if plan.update == "lora" else None
-    before = {} if adapters else tail_of(stack, plan.depth, head=True)
     stack.learn(plan.depth, plan.update)
-    part = (
-        interrupted.tail(language.card.digest, lessons.examples().fingerprint, repr((plan, rank)))
-        if interrupted
-        else None
-    )
     # an encoder-decoder stays as it is: its norms and masks are no mixture of 16 and 32 bits
     fast = adapters is not None and plan.precision == "bfloat16" and isinstance(stack, Decoder)
     with halved(stack) if fast else nullcontext():
-        learner = _Learner(language, lessons, penalties, beside or {}, store, part, progress)
-        run, told = learner.learn(plan, time.perf_counter() + budget)
+        yield adapters
     stack.eval()
-    return Taught(language, run, told, adapters, before, {} if adapters else tail_of(stack, plan.depth, head=True))
 
 
-@dataclass(frozen=True, eq=False)
-class _Learner:
-    """One learning's fixed parts."""
+def held_by(language: Language, examples: Examples, plan: Plan, store: Store | None) -> Held:
+    """Where what enters the learning blocks is kept, and what computes it; nothing where it is not kept."""
+    stack, cut = language.stack, language.stack.cut(plan.depth)
+    if store is None or not cut:
+        return {}
+    some = examples.read(np.arange(min(2, len(examples))))
+    return {"store": store, "prefix": Below(stack, cut, language.card.digest, plan.precision, some)}
 
-    language: Language
-    lessons: Lessons
-    penalties: tuple[Penalty, ...]
-    beside: dict[str, Examples]
-    store: Store | None
-    part: Unfinished | None
-    progress: Progress | None
 
-    def learn(self, plan: Plan, end: float) -> tuple[Run, Told]:
-        """Learn by this plan, or by less of it that comes to its end by then."""
-        stack, lessons, examples = self.language.stack, self.lessons, self.lessons.examples()
-        held = self._held(examples, plan)
-        step = partial(seconds_per_step, stack, task=lessons.task, **held)
-        examples, plan = decided(self.part, examples, lambda: within(end, examples, plan, step))
-        pieces = self._pieces(examples, plan, held)
-        began, ends = time.perf_counter(), []
+def seconds_of_batch(language: Language, lessons: Lessons, examples: Examples, plan: Plan, held: Held) -> float:
+    """What a step takes, from one piece of it: so many rows are in work at a time."""
+    rows = min(plan.batch, max(1, PIECE // lessons.width))
+    piece = replace(plan, batch=rows)
+    return seconds_per_step(language.stack, examples, lessons.task, piece, **held) * plan.batch / rows
 
-        def ended(epoch: int, _: float) -> None:
-            ends.append(time.perf_counter())
-            if self.progress:
-                self.progress(epoch + 1, plan.epochs)
 
-        run = fit(
-            stack,
-            examples,
-            lessons.task,
-            plan,
-            penalties=self.penalties,
-            beside=self.beside,
-            on_epoch=ended,
-            checkpoint=self.part.checkpoint if self.part else None,
-            pieces=min(pieces, plan.batch),
-            **held,
-        )
-        seconds = time.perf_counter() - began
-        return run, Told(seconds, _storing([began, *ends]) if held else 0.0, _tokens(lessons, examples, run))
+def _learned(
+    language: Language,
+    lessons: Lessons,
+    plan: Plan,
+    store: Store | None,
+    part: Unfinished | None,
+    end: float,
+    progress: Progress | None,
+) -> tuple[Run, Told]:
+    """What was learned by this plan, or by less of it that comes to its end by then."""
+    examples = lessons.examples()
+    held = held_by(language, examples, plan, store)
 
-    def _held(self, examples: Examples, plan: Plan) -> dict[str, Any]:
-        """Where what enters the learning blocks is kept, and what computes it."""
-        stack, cut = self.language.stack, self.language.stack.cut(plan.depth)
-        if self.store is None or not cut:
-            return {}
-        some = examples.read(np.arange(min(2, len(examples))))
-        below = Below(stack, cut, self.language.card.digest, plan.precision, some)
-        return {"store": self.store, "prefix": below}
+    def step(data: Examples, plan: Plan) -> float:
+        return seconds_of_batch(language, lessons, data, plan, held)
 
-    def _pieces(self, examples: Examples, plan: Plan, held: dict[str, Any]) -> int:
-        """That a batch is divided into; layers run again for their gradients where one row alone has no room."""
-        stack = self.language.stack
-        fixed, each = step_bytes(stack, examples, self.lessons.task, plan, few=1, **held)
-        free = free_memory()
-        stack.recompute = free is not None and fixed + each > free
-        if stack.recompute:  # what enters each layer is kept, and of one layer at a time all that its gradients need
-            each *= _RECOMPUTED / max(1, plan.depth - 1)
-        enough = -(-plan.batch * self.lessons.width // PIECE)
-        return max(enough, pieces_that_fit(fixed, each, plan, free, divisible=True))
+    examples, plan = decided(part, examples, lambda: within(end, examples, plan, step))
+    pieces = _pieces(language, lessons, examples, plan, held)
+    began, ends = time.perf_counter(), []
+
+    def ended(epoch: int, _: float) -> None:
+        ends.append(time.perf_counter())
+        if progress:
+            progress(epoch + 1, plan.epochs)
+
+    run = fit(
+        language.stack,
+        examples,
+        lessons.task,
+        plan,
+        on_epoch=ended,
+        checkpoint=part.checkpoint if part else None,
+        pieces=min(pieces, plan.batch),
+        **held,
+    )
+    seconds = time.perf_counter() - began
+    return run, Told(seconds, _storing([began, *ends]) if held else 0.0, _tokens(lessons, examples, run))
+
+
+def _pieces(language: Language, lessons: Lessons, examples: Examples, plan: Plan, held: Held) -> int:
+    """That a batch is divided into; layers run again for their gradients where one row alone has no room."""
+    stack = language.stack
+    fixed, each = step_bytes(stack, examples, lessons.task, plan, few=1, **held)
+    free = free_memory()
+    stack.recompute = free is not None and fixed + each > free
+    if stack.recompute:  # what enters each layer is kept, and of one layer at a time all that its gradients need
+        each *= _RECOMPUTED / max(1, plan.depth - 1)
+    enough = -(-plan.batch * lessons.width // PIECE)
+    return max(enough, pieces_that_fit(fixed, each, plan, free, divisible=True))
 
 
 def _storing(ends: list[float]) -> float:
@@ -212,9 +222,3 @@ def _storing(ends: list[float]) -> float:
 
 def _tokens(lessons: Lessons, examples: Examples, run: Run) -> int:
     return int(lessons.tokens * len(examples) / lessons.rows * run.plan.epochs)
-
-
-def _products(precision: str):
-    import torch
-
-    return torch.bfloat16 if precision == "bfloat16" else None

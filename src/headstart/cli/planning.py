@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ import typer
 
 from headstart.cli.choose import Rows, Sources
 from headstart.cli.options import (
+    Answer,
     Cache,
     Data,
     Group,
@@ -17,6 +18,7 @@ from headstart.cli.options import (
     Json,
     Label,
     Metric,
+    Prompt,
     Seed,
     Task,
     Text,
@@ -54,6 +56,8 @@ def plan(
     label: Label = None,
     group: Group = None,
     time: Time = None,
+    prompt: Prompt = None,
+    answer: Answer = None,
     metric: Metric = None,
     rows: Rows = 1000,
     seed: Seed = 0,
@@ -73,7 +77,7 @@ def plan(
             data,
             out,
             sources=[name.strip() for name in sources.split(",") if name.strip()] if sources else (),
-            options=columns(task, text, image, label, group, time),
+            options=replace(columns(task, text, image, label, group, time), prompt=prompt, answer=answer),
             metric=metric,
             limits=Limits(allowed, most, energy_most),
             rows=rows,

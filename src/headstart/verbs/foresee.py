@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,32 +12,28 @@ import numpy as np
 
 from headstart.adapt.below import Below
 from headstart.adapt.foretell import Range, by_factors
-from headstart.adapt.halved import halved
-from headstart.adapt.lora import Adapters
-from headstart.adapt.teach import PIECE
+from headstart.adapt.teach import PIECE, held_by, readied, seconds_of_batch
 from headstart.core.feed import fill
-from headstart.core.fit import seconds_per_step
 from headstart.core.memory import free_memory, step_bytes
 from headstart.core.store import Store
 from headstart.data.dataset import Options
-from headstart.data.talks import Turn
-from headstart.errors import TrainingError
-from headstart.sources.decoder import Decoder
+from headstart.data.talks import PLAIN, Turn
+from headstart.errors import TrainingError, UsageError
 from headstart.sources.decoding import Decoding
 from headstart.sources.writer import Writer
 from headstart.study.files import write_whole
 from headstart.units import human
+from headstart.verbs.course_of import course_of
 from headstart.verbs.lesson import Lesson, lesson_of
-from headstart.verbs.planfile import FORMAT, RATES, Reason, written
-from headstart.verbs.settings import NO_GUARD, Settings
-from headstart.verbs.spoken import Judge
+from headstart.verbs.settings import Settings
+from headstart.verbs.spoken import TRIED, Judge
 from headstart.verbs.watch import Watch, peak_memory
 
 _ROWS = 2  # that the rehearsal trains on and stores
-_WRITTEN = 12  # tokens that it writes
+_WRITTEN = 16  # tokens that it writes
 _SPREAD = 0.25  # deviation of the log of what came over what was foretold
 _IN_MEMORY = 0.15
-_PROBES = 78 * 24  # tokens that the answers to the instructions mostly have together
+_PROBES = 78 * 24  # tokens that the answers to the instructions have together, as of SmolLM2-135M
 
 
 @dataclass(frozen=True)
@@ -77,12 +72,23 @@ class Foreseen:
 
 
 def foresee(
-    data: str | Path, file: Path | None, options: Options | None, settings: Settings, cache: Path, watch: Watch
+    data: str | Path,
+    file: Path | None,
+    options: Options | None,
+    settings: Settings,
+    cache: Path,
+    watch: Watch,
+    *,
+    over: Callable[[Range, Range], str],
 ) -> Foreseen:
     """Open the network, rehearse on a few rows, and foretell the fit.
 
+    Args:
+        over: seconds and memory -> what is too much of them, in words; empty where nothing is.
+
     Raises:
         HeadstartError: what `fit` would refuse.
+        UsageError: more than is allowed; no plan is written then.
         TrainingError: a row that has no room in the memory.
     """
     lesson = lesson_of(data, options, settings, cache, watch)
@@ -99,13 +105,18 @@ def foresee(
             f"teaching {lesson.card.name} by this plan needs about {human(memory)} of memory and {human(free)} are "
             "free beside what is taken; use a smaller --depth or --window."
         )
+    if much := over(seconds, room):
+        raise UsageError(
+            f"teaching {lesson.card.name} by this plan takes {much}; give more, or fewer talks, or fit with "
+            "a smaller --depth."
+        )
     plan = lesson.course.plan
     words = (
         f"{plan.epochs} epochs over {lesson.rows.tokens:,} tokens of {lesson.rows.count:,} talks take about "
         f"{_time(training)} at {rate.value:,.0f} tokens a second; with judging before and after "
         f"{_time(seconds.value)}, and {human(memory)} of memory."
     )
-    toml = _toml(lesson, seconds, room)
+    toml = course_of(lesson, plan, {"seconds": seconds, "memory_mb": room})
     if file:
         write_whole(file, toml)
     talks, told = lesson.rows.count, int(lesson.rows.told.sum())
@@ -122,20 +133,24 @@ def _rehearsed(lesson: Lesson, judge: Judge) -> tuple[dict[str, float], float]:
     share = rows.rows / len(few)
     judged = _seconds(lambda: judge.prose.judged(stack, precision=plan.precision))
     judged *= 1 + judge.held.tokens / judge.prose.tokens
-    writing = _writing(lesson) * (len(judge.asked) * judge.decoding.max_new_tokens / 2 + _PROBES)
-    parts = {"hear the network as it is": judged + writing, "hear the network as it is now": judged + writing}
-    adapters = Adapters(stack, plan.depth, rank=lesson.course.rank) if plan.update == "lora" else None
-    stack.learn(plan.depth, plan.update)
-    fast = adapters is not None and plan.precision == "bfloat16" and isinstance(stack, Decoder)
-    with tempfile.TemporaryDirectory() as folder, halved(stack) if fast else nullcontext():
-        held = {}
-        if lesson.course.stored:
-            below = Below(stack, stack.cut(plan.depth), lesson.card.digest, plan.precision, few.read(np.arange(1)))
-            held = {"store": Store(Path(folder)), "prefix": below}
-            parts["store"] = share * _seconds(lambda: fill(held["store"], stack, few, below.cut, prefix=below))
-        parts["learn"] = share * plan.epochs * seconds_per_step(stack, few, rows.task, plan, **held)
+    token = _seconds_of_token(lesson)
+    heard = judged + token * len(judge.asked) * judge.decoding.max_new_tokens / 2
+    probes = token * _PROBES if judge.probed else 0.0
+    tried = token * TRIED * judge.decoding.max_new_tokens / 2 if lesson.talks.kind == "summaries" else 0.0
+    parts = {
+        "hear the network as it is": heard + tried + (0.0 if judge.knows else probes),
+        "hear the network as it is now": heard + probes,
+    }
+    with tempfile.TemporaryDirectory() as folder, readied(lesson.language, plan, lesson.course.rank) as adapters:
+        store = Store(Path(folder)) if lesson.course.stored else None
+        held = held_by(lesson.language, few, plan, store)
+        if store is not None:
+            below: Below = held["prefix"]
+            parts["store"] = share * _seconds(lambda: fill(store, stack, few, below.cut, prefix=below))
+        steps = rows.rows / plan.batch * plan.epochs
+        parts["learn"] = steps * seconds_of_batch(lesson.language, rows, few, plan, held)
         fixed, each = step_bytes(stack, few, rows.task, plan, few=1, **held)
-    if adapters:
+    if adapters is not None:
         adapters.take_out()
     return parts, peak_memory() * 1e6 + fixed + max(1, PIECE // rows.width) * each
 
@@ -146,46 +161,15 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _writing(lesson: Lesson) -> float:
-    """Seconds of a written token, of eight answers at a time."""
+def _seconds_of_token(lesson: Lesson) -> float:
+    """Of a written token, of eight answers at a time."""
     writer, prompt = Writer(lesson.language.network, lesson.language.speaker), (Turn("user", "Count to a hundred."),)
     if not lesson.language.speaker.tokenizer.chat_template:
-        prompt = (Turn("text", "One, two, three,"),)
+        prompt = (Turn(PLAIN, "One, two, three,"),)
+    writer.write([prompt], Decoding(max_new_tokens=1))  # what only the first answer takes is left out
     start = time.perf_counter()
     answers = writer.write([prompt] * 8, Decoding(max_new_tokens=_WRITTEN))
     return (time.perf_counter() - start) / max(1, sum(each.tokens for each in answers))
-
-
-def _toml(lesson: Lesson, seconds: Range, memory: Range) -> str:
-    plan, settings = lesson.course.plan, lesson.settings
-    values: dict[str, object] = {
-        "format": FORMAT,
-        "data": lesson.fingerprint,
-        "source": lesson.card.name,
-        "source_digest": lesson.card.digest,
-        "task": lesson.talks.kind,
-        "prompt": lesson.options.prompt,
-        "answer": lesson.options.answer,
-        "system": lesson.options.system,
-        "depth": plan.depth,
-        "update": plan.update,
-        "window": lesson.window,
-        "guard": NO_GUARD if settings.forget_at_most is None else "mix",
-        "forget_at_most": settings.forget_at_most,
-        "seed": plan.seed,
-        **{name: vars(plan)[name] for name in RATES},
-        "seconds": round(seconds.value, 1),
-        "memory_mb": round(memory.value),
-    }
-    because = {
-        "source": Reason("default" if settings.source is None else "user", "a language model that writes"),
-        "depth": Reason("default", lesson.course.rule),
-        "window": Reason("data", "nearly all talks fit it as they are"),
-        **{name: Reason("default", "what such a network took on other talks") for name in RATES},
-        "seconds": Reason("machine", seconds.origin, round(seconds.low, 1), round(seconds.high, 1)),
-        "memory_mb": Reason("machine", memory.origin, round(memory.low), round(memory.high)),
-    }
-    return written(values, because, {})
 
 
 def _time(seconds: float) -> str:

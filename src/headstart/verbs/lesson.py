@@ -146,6 +146,8 @@ def _refuse(settings: Settings) -> None:
     wrong = next((name for name in _FOR_LABELS if vars(settings)[name] not in (None, False, 0)), None)
     if wrong is not None:
         raise UsageError(f"--{wrong.replace('_', '-')} is for labels and this data is to be written; leave it out.")
+    if not settings.remember:
+        raise UsageError("--no-moments is for labels and this data is to be written; leave it out.")
     if settings.guard not in (None, NO_GUARD, "mix"):
         raise UsageError(
             f"guard {settings.guard} is for labels; a language model keeps what it knew by --forget-at-most 3%, which "

@@ -62,13 +62,18 @@ class Limits:
 
     def over(self, choice: Choice) -> str:
         """What a choice takes too much of, in words; empty where it is within all limits."""
-        found = []
-        if self.seconds is not None and choice.seconds.value > self.seconds:
-            found.append(f"{choice.seconds.value:.0f} s of {self.seconds:.0f}")
-        if self.memory is not None and choice.memory.value * 1e6 > self.memory:
-            found.append(f"{human(choice.memory.value * 1e6)} of {human(self.memory)}")
+        found = [self.beyond(choice.seconds, choice.memory)]
         if self.joules is not None and choice.joules is not None and choice.joules.value > self.joules:
             found.append(f"{choice.joules.value:.0f} J of {self.joules:.0f}")
+        return ", ".join(filter(None, found))
+
+    def beyond(self, seconds: Range, memory: Range) -> str:
+        """What is too much of time and of memory (MB), in words; empty where neither is."""
+        found = []
+        if self.seconds is not None and seconds.value > self.seconds:
+            found.append(f"{seconds.value:.0f} s of {self.seconds:.0f}")
+        if self.memory is not None and memory.value * 1e6 > self.memory:
+            found.append(f"{human(memory.value * 1e6)} of {human(self.memory)}")
         return ", ".join(found)
 
 
@@ -153,9 +158,11 @@ def plan(
         from headstart.verbs.foresee import foresee  # brings transformers in
 
         teller.say(f"{why}: a language model learns to write it (--task classes, labels or numbers else)")
-        asked = Settings(source=_one(sources), seed=seed, threads=threads, device=device, budget=limits.seconds)
+        if limits.joules is not None:
+            raise UsageError("the energy of teaching a language model is not foretold; take --energy out.")
+        asked = Settings(source=_one(sources), seed=seed, threads=threads, device=device)
         with at_most(threads):
-            return foresee(data, file, options, asked, cache, Watch(teller))
+            return foresee(data, file, options, asked, cache, Watch(teller), over=limits.beyond)
     meter = open_meter("cuda" if device == "cuda" else "cpu")
     if limits.joules is not None and meter is None:
         raise UsageError(f"a limit of energy cannot be kept: {HINT}.")

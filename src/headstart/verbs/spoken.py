@@ -18,6 +18,7 @@ from headstart.data.talks import PLAIN, Talk, Talks, Turn
 from headstart.errors import UsageError
 from headstart.language import instructions
 from headstart.language.general import general_texts
+from headstart.language.rouge import KINDS, rouge
 from headstart.sources.decoding import Decoding
 from headstart.sources.frames import Framed
 from headstart.sources.language import Language
@@ -35,7 +36,8 @@ INSTRUCTIONS = (
     "Write a one-sentence summary of this abstract:",
     "TL;DR:",
 )
-_TRIED = 12  # documents on which the untuned network's instruction is chosen
+_OF_DOCUMENTS = 12  # on which the untuned network's instruction is chosen
+TRIED = len(INSTRUCTIONS) * _OF_DOCUMENTS  # summaries that this takes
 
 Progress = Callable[[int, int], None]
 
@@ -114,6 +116,11 @@ class Judge:
             if untuned and known is None:
                 self._keep(answers)
         return Heard(nats, general, texts, answers)
+
+    @property
+    def knows(self) -> bool:
+        """Whether the untuned network's answers to the instructions were heard before."""
+        return self._known() is not None
 
     def _answers(self, writer: Writer, progress: Progress) -> tuple[str, ...]:
         prompts = [(Turn("user", each.prompt),) for each in instructions.probe()]
@@ -197,17 +204,15 @@ def chosen_instruction(judge: Judge, documents: Talks, progress: Progress) -> st
     Args:
         documents: summaries that are learned from.
     """
-    from headstart.language.rouge import KINDS, rouge
-
     writer = Writer(judge.language.network, judge.language.speaker)
     some = [Asked(t.name, t.turns[:-1], r) for t, r in zip(documents.talks, documents.references or (), strict=True)]
     speaker = judge.language.speaker
     tried = (speaker.asks, *INSTRUCTIONS) if isinstance(speaker, Framed) else INSTRUCTIONS
     best, most = tried[0], -math.inf
     for told in tried:
-        prompts = [_told(each.turns, told) for each in some[:_TRIED]]
+        prompts = [_told(each.turns, told) for each in some[:_OF_DOCUMENTS]]
         texts = [each.text for each in writer.write(prompts, judge.decoding, progress=progress)]
-        found = rouge(texts, [each.references for each in some[:_TRIED]])
+        found = rouge(texts, [each.references for each in some[:_OF_DOCUMENTS]])
         score = sum(found.means[kind].value for kind in KINDS)
         if score > most:
             best, most = told, score

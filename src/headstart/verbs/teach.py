@@ -13,18 +13,19 @@ from headstart.adapt.interrupted import Interrupted
 from headstart.adapt.lessons import lessons
 from headstart.adapt.teach import Taught, teach
 from headstart.core import skill as skills
-from headstart.core.skill import Skill
+from headstart.core.skill import LANGUAGE, Skill
 from headstart.core.store import Store
 from headstart.data.dataset import Options
 from headstart.report import spoken as told
 from headstart.report.record import LeftOut, Stage
+from headstart.report.speech import page
+from headstart.report.speech_card import card as model_card
 from headstart.verbs.course_of import course_of
 from headstart.verbs.lesson import Lesson, lesson_of
 from headstart.verbs.machine import machine
 from headstart.verbs.settings import Settings
 from headstart.verbs.sides import lead_of, recalled_of, samples_of, sides_of
 from headstart.verbs.spoken import Heard, Judge, chosen_instruction, kept_of
-from headstart.verbs.voice import LANGUAGE
 from headstart.verbs.watch import Watch, peak_memory
 from headstart.version import __version__
 
@@ -167,9 +168,6 @@ def _voice(lesson: Lesson, taught: Taught, course: Course) -> told.Voice:
 
 
 def _write(place: Path, lesson: Lesson, record: told.SpokenRecord, taught: Taught, judge: Judge, watch: Watch) -> Skill:
-    from headstart.report.speech import page
-    from headstart.report.speech_card import card as model_card
-
     learned = taught.taken_out(record.guarded.share if record.guarded else 1.0)
     manifest = {
         "headstart": __version__,
@@ -192,7 +190,7 @@ def _write(place: Path, lesson: Lesson, record: told.SpokenRecord, taught: Taugh
         record = replace(record, joules=watch.joules, energy=watch.meter.known)
     record = replace(record, foretold=_happened(lesson, record))
     texts = {
-        "plan.toml": course_of(record, lesson.options, lesson.settings),
+        "plan.toml": course_of(lesson, taught.run.plan),
         "metrics.json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
         "report.html": page(record),
         "README.md": model_card(record),
